@@ -1,0 +1,1 @@
+"""The logistics: what runs where, and what is remembered."""

@@ -1,0 +1,1 @@
+"""What a finished study looks like: tables, claims, figures and the page."""

@@ -1,0 +1,1 @@
+"""Running and judging: protocols, lanes, measures and statistics (numpy only)."""
