@@ -1,0 +1,345 @@
+"""params.yaml -> typed settings; every problem found is named with its line, all of them at once.
+
+The settings of families and data sets are their own frozen dataclasses (`Config`), which know
+nothing of files. The check walks their annotations here, with no library beyond the YAML reader,
+because a bare GPU machine has no more; a params.json is read without even that.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import json
+import math
+import re
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from trackers import families
+
+T = TypeVar("T")
+Where = tuple[str | int, ...]
+PROFILES = Path(__file__).parent / "profiles"
+
+
+class ParamsError(ValueError):
+    """What is wrong with the parameters: one line a problem."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One data set as configured.
+
+    format: the reader, a module of trackers.benchmarks. root: its folder. config: the reader's own.
+    """
+
+    name: str
+    format: str
+    root: Path
+    config: Any
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One tracker of a study. family: see `trackers.families.find`. config: the family's own."""
+
+    name: str
+    family: str
+    config: Any
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What trackers are trained on (a data set's name), and the data sets that they are then tested on."""
+
+    train: str
+    test: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Study:
+    """What one paper compares. lengths: in frames; scores are given for each such beginning of a sequence."""
+
+    name: str
+    experiments: tuple[Experiment, ...]
+    trackers: tuple[Variant, ...]
+    lengths: tuple[int, ...] = ()
+    seeds: tuple[int, ...] = (1,)
+    protocol: Literal["one_pass"] = "one_pass"
+    measures: tuple[str, ...] = ("average_overlap",)
+
+
+@dataclass(frozen=True)
+class Params:
+    """What runs."""
+
+    profile: str
+    datasets: Mapping[str, Dataset]
+    studies: tuple[Study, ...]
+
+
+@dataclass(frozen=True)
+class _StudyFile:
+    """A study as it stands in the file; names and families are resolved afterwards."""
+
+    experiments: tuple[Experiment, ...]
+    trackers: dict[str, dict[str, Any]]
+    lengths: tuple[int, ...] = ()
+    seeds: tuple[int, ...] = (1,)
+    protocol: Literal["one_pass"] = "one_pass"
+    measures: tuple[str, ...] = ("average_overlap",)
+
+
+@dataclass(frozen=True)
+class _File:
+    studies: dict[str, _StudyFile]
+    datasets: dict[str, dict[str, Any]]
+    profile: str = "custom"
+
+
+@dataclass
+class _Problems:
+    """Collects what is wrong, each with file, line and field."""
+
+    file: str
+    lines: Mapping[Where, int]
+    found: list[str] = field(default_factory=list)
+
+    def say(self, where: Where, what: str) -> None:
+        known = where
+        while known and known not in self.lines:
+            known = known[:-1]
+        line = f":{self.lines[known]}" if known in self.lines else ""
+        self.found.append(f"{self.file}{line}: {'.'.join(map(str, where)) or 'file'}: {what}")
+
+
+def load(path: Path) -> Params:
+    """Read params.yaml (or .json). Raises ParamsError that lists everything wrong with it."""
+    if not path.exists():
+        raise ParamsError(f"{path}: no such file; expected the parameters of a study ('trackmeet params sample')")
+    data, lines = _read(path)
+    problems = _Problems(str(path), lines)
+    raw = _convert(data, _File, (), problems)
+    if raw is not None:
+        datasets = {name: _dataset(name, entry, problems) for name, entry in raw.datasets.items()}
+        studies = tuple(_study(name, entry, raw, problems) for name, entry in raw.studies.items())
+    if problems.found:
+        raise ParamsError("\n".join(problems.found))
+    assert raw is not None  # else there would be problems
+    return Params(raw.profile, datasets, studies)
+
+
+def profiles() -> list[str]:
+    """Names of the packaged profiles."""
+    return sorted(path.stem for path in PROFILES.glob("*.yaml"))
+
+
+def build(config_class: type[T], settings: Mapping[str, Any]) -> T:
+    """A Config from plain settings, checked like the file's; ParamsError lists what is wrong."""
+    problems = _Problems("settings", {})
+    config = _convert(dict(settings), config_class, (), problems)
+    if problems.found:
+        raise ParamsError("\n".join(problems.found))
+    return typing.cast(T, config)
+
+
+def dataset_module(format: str) -> Any:
+    """The reader of that name: a module with `Config` and `open`. ValueError if there is none."""
+    path = format if "." in format else f"trackers.benchmarks.{format}"
+    try:
+        return importlib.import_module(path)
+    except ModuleNotFoundError as error:
+        if error.name is None or not (path == error.name or path.startswith(error.name + ".")):
+            raise
+        raise ValueError(f"no module {path}; expected the name of a module in trackers/benchmarks") from error
+
+
+def _dataset(name: str, entry: dict[str, Any], problems: _Problems) -> Dataset | None:
+    where: Where = ("datasets", name)
+    settings = dict(entry)
+    format, root = settings.pop("format", None), settings.pop("root", None)
+    for key, value in (("format", format), ("root", root)):
+        if not isinstance(value, str):
+            problems.say((*where, key), f"expected a string, got {_shown(value)}")
+    if not isinstance(format, str) or not isinstance(root, str):
+        return None
+    try:
+        module = dataset_module(format)
+    except ValueError as error:
+        problems.say((*where, "format"), str(error))
+        return None
+    return Dataset(name, format, Path(root), _convert(settings, module.Config, where, problems))
+
+
+def _study(name: str, entry: _StudyFile, file: _File, problems: _Problems) -> Study:
+    where: Where = ("studies", name)
+    for i, experiment in enumerate(entry.experiments):
+        for dataset in (experiment.train, *experiment.test):
+            if dataset not in file.datasets:
+                problems.say(
+                    (*where, "experiments", i), f"no data set {dataset!r}; datasets has {', '.join(file.datasets)}"
+                )
+    trackers = [_variant(tracker, settings, where, problems) for tracker, settings in entry.trackers.items()]
+    return Study(
+        name,
+        entry.experiments,
+        tuple(variant for variant in trackers if variant is not None),
+        entry.lengths,
+        entry.seeds,
+        entry.protocol,
+        entry.measures,
+    )
+
+
+def _variant(name: str, entry: dict[str, Any], study: Where, problems: _Problems) -> Variant | None:
+    where = (*study, "trackers", name)
+    settings = dict(entry)
+    family_name = settings.pop("family", None)
+    if not isinstance(family_name, str):
+        problems.say((*where, "family"), f"expected the name of a family or module:Class, got {_shown(family_name)}")
+        return None
+    try:
+        family = families.find(family_name)
+    except ValueError as error:
+        problems.say((*where, "family"), str(error))
+        return None
+    return Variant(name, family_name, _convert(settings, family.Config, where, problems))
+
+
+# Reading: plain data, and the line on which each part of it stands.
+
+
+def _read(path: Path) -> tuple[Any, dict[Where, int]]:
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".json":
+        try:
+            return json.loads(text), {}
+        except json.JSONDecodeError as error:
+            raise ParamsError(f"{path}:{error.lineno}: not JSON: {error.msg}") from error
+    try:
+        import yaml
+    except ModuleNotFoundError as error:
+        raise ParamsError(f"{path}: reading YAML takes the package pyyaml; a .json file is read without it") from error
+    try:
+        loader = yaml.SafeLoader(text)
+        try:
+            root = loader.get_single_node()
+            lines: dict[Where, int] = {}
+            if root is not None:
+                _number_lines(loader, root, (), lines)
+            return (loader.construct_document(root) if root is not None else None), lines
+        finally:
+            loader.dispose()
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else "?"
+        raise ParamsError(f"{path}:{line}: not YAML: {error.problem}") from error
+
+
+def _number_lines(loader: Any, node: Any, where: Where, lines: dict[Where, int]) -> None:
+    lines[where] = node.start_mark.line + 1
+    if node.id == "mapping":
+        loader.flatten_mapping(node)  # resolves `<<: *anchor`
+        for key, value in node.value:
+            name = loader.construct_object(key)
+            _number_lines(loader, value, (*where, name), lines)
+            lines[(*where, name)] = key.start_mark.line + 1
+    elif node.id == "sequence":
+        for i, value in enumerate(node.value):
+            _number_lines(loader, value, (*where, i), lines)
+
+
+# Checking: plain data against an annotation. Returns None where a problem was said.
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+
+
+def _convert(value: Any, kind: Any, where: Where, problems: _Problems) -> Any:
+    origin = typing.get_origin(kind)
+    if kind is Any:
+        return value
+    if dataclasses.is_dataclass(kind):
+        return _convert_dataclass(value, kind, where, problems)
+    if origin is Literal:
+        if value in typing.get_args(kind):
+            return value
+        choices = ", ".join(repr(choice) for choice in typing.get_args(kind))
+        return problems.say(where, f"expected one of {choices}, got {_shown(value)}")
+    if origin in (typing.Union, types.UnionType):
+        return _convert_union(value, kind, where, problems)
+    if origin in (list, tuple):
+        item = typing.get_args(kind)[0]
+        if not isinstance(value, list | tuple):
+            return problems.say(where, f"expected a list, got {_shown(value)}")
+        return origin(_convert(part, item, (*where, i), problems) for i, part in enumerate(value))
+    if origin in (dict, Mapping):
+        if not isinstance(value, dict):
+            return problems.say(where, f"expected a mapping, got {_shown(value)}")
+        item = typing.get_args(kind)[1]
+        return {str(name): _convert(part, item, (*where, name), problems) for name, part in value.items()}
+    return _convert_scalar(value, kind, where, problems)
+
+
+def _convert_dataclass(value: Any, kind: Any, where: Where, problems: _Problems) -> Any:
+    if not isinstance(value, dict):
+        return problems.say(where, f"expected settings (a mapping), got {_shown(value)}")
+    before = len(problems.found)
+    hints = _hints(kind)
+    fields = {f.name: f for f in dataclasses.fields(kind)}
+    for name in value:
+        if name not in fields:
+            problems.say((*where, name), f"unknown key; expected one of {', '.join(fields)}")
+    for name, f in fields.items():
+        required = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+        if required and name not in value:
+            problems.say(where, f"the key {name!r} is missing")
+    given = {
+        name: _convert(part, hints[name], (*where, name), problems) for name, part in value.items() if name in fields
+    }
+    if len(problems.found) > before:
+        return None
+    try:
+        return kind(**given)
+    except ValueError as error:
+        return problems.say(where, str(error))
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
+
+
+def _convert_union(value: Any, kind: Any, where: Where, problems: _Problems) -> Any:
+    options = typing.get_args(kind)
+    if value is None and types.NoneType in options:
+        return None
+    wanted = [option for option in options if option is not types.NoneType]
+    if len(wanted) == 1:
+        return _convert(value, wanted[0], where, problems)
+    for option in wanted:
+        trial = _Problems(problems.file, problems.lines)
+        converted = _convert(value, option, where, trial)
+        if not trial.found:
+            return converted
+    names = " or ".join(getattr(option, "__name__", str(option)) for option in options)
+    return problems.say(where, f"expected {names}, got {_shown(value)}")
+
+
+def _convert_scalar(value: Any, kind: Any, where: Where, problems: _Problems) -> Any:
+    if kind is float and isinstance(value, str) and _NUMBER.fullmatch(value):
+        return float(value)  # YAML 1.1 takes 1e-4, which has no dot, for a word
+    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
+        if math.isnan(value):
+            return problems.say(where, "expected a number, got nan")
+        return float(value)
+    if isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
+        return value
+    return problems.say(where, f"expected {kind.__name__}, got {_shown(value)}")
+
+
+def _shown(value: Any) -> str:
+    return "nothing" if value is None else f"{value!r} ({type(value).__name__})"

@@ -1,0 +1,236 @@
+"""How a run goes: a live display for whoever started it, a file for whoever asks from elsewhere."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from orchestrator.files import write_json
+from orchestrator.jobs import Job
+
+# Seconds that a job of each kind is expected to take before any of its kind has been seen.
+EXPECTED = {"train": 60.0, "track": 8.0, "score": 0.3}
+
+
+@dataclass
+class _Running:
+    label: str
+    kind: str
+    since: float
+    where: str
+    done: int = 0
+    total: int = 0
+    loss: float | None = None
+
+
+@dataclass
+class Board:
+    """An observer of the executor that keeps the score: jobs done, running, waiting, failed, and the ETA.
+
+    seconds: expected seconds of a job by key. status: the file that `trackmeet status` reads.
+    """
+
+    jobs: list[Job]
+    found_done: int
+    seconds: Mapping[str, float]
+    status: Path
+    started_at: float = field(default_factory=time.time)
+    running: dict[str, _Running] = field(default_factory=dict)
+    done: int = 0
+    failures: list[dict[str, str]] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
+    _took: dict[str, list[float]] = field(default_factory=dict)
+    _written: float = 0.0
+
+    # Observer.
+
+    def started(self, job: Job, where: str) -> None:
+        self.running[job.key] = _Running(job.label, job.kind, time.time(), where)
+
+    def progress(self, job: Job, done: int, total: int) -> None:
+        if job.key in self.running:
+            self.running[job.key].done, self.running[job.key].total = done, total
+        self.tick()
+
+    def metric(self, job: Job, name: str, value: float, step: int, timestamp_ms: int) -> None:
+        if job.key in self.running and name == "loss":
+            self.running[job.key].loss = value
+
+    def finished(self, job: Job) -> None:
+        running = self.running.pop(job.key, None)
+        self.done += 1
+        took = time.time() - running.since if running else 0.0
+        self._took.setdefault(job.kind, []).append(took)
+        loss = f", loss {running.loss:.4g}" if running and running.loss is not None else ""
+        self.messages.append(f"done    {job.label} ({_span(took)}{loss})")
+
+    def failed(self, job: Job, message: str) -> None:
+        self.running.pop(job.key, None)
+        self.failures.append({"label": job.label, "message": message})
+        self.messages.append(f"FAILED  {job.label}: {message}")
+
+    def retried(self, job: Job, message: str) -> None:
+        self.running.pop(job.key, None)
+        self.messages.append(f"again   {job.label}: {message}")
+
+    def tick(self) -> None:
+        if time.time() - self._written > 1.0:
+            self.write("running")
+
+    # What it knows.
+
+    @property
+    def waiting(self) -> int:
+        """Jobs that have not started."""
+        return len(self.jobs) - self.done - len(self.failures) - len(self.running)
+
+    def eta(self) -> float | None:
+        """Seconds to go, by what jobs of each kind took so far and how far the running ones are."""
+        at_once = max(1, len(self.running))
+        mean = {kind: sum(took) / len(took) for kind, took in self._took.items()}
+        left = 0.0
+        for row in self.running.values():
+            elapsed, share = time.time() - row.since, row.done / row.total if row.total else 0.0
+            left += elapsed * (1 - share) / share if share > 0.02 else mean.get(row.kind, EXPECTED[row.kind])
+        ended = self.done + len(self.failures)
+        if not self.running and ended == len(self.jobs):
+            return 0.0
+        over = {row.label for row in self.running.values()} | {row["label"] for row in self.failures}
+        expected = [mean.get(job.kind, self.seconds.get(job.key, 1.0)) for job in self.jobs if job.label not in over]
+        if expected:
+            left += sum(expected) * self.waiting / len(expected)
+        return left / at_once
+
+    def write(self, state: Literal["running", "finished", "failed", "interrupted"]) -> None:
+        """Put the state into the status file."""
+        self._written = time.time()
+        write_json(
+            self.status,
+            {
+                "state": state,
+                "pid": os.getpid(),
+                "started": self.started_at,
+                "updated": self._written,
+                "jobs": len(self.jobs),
+                "found_done": self.found_done,
+                "done": self.done,
+                "waiting": self.waiting,
+                "running": [vars(row) for row in self.running.values()],
+                "failures": self.failures,
+                "eta": self.eta(),
+            },
+        )
+
+    def headline(self) -> str:
+        """One line: where the run is."""
+        eta = self.eta()
+        parts = [
+            f"{self.done}/{len(self.jobs)} jobs done",
+            f"{len(self.running)} running",
+            f"{self.waiting} waiting",
+            *([f"{len(self.failures)} failed"] if self.failures else []),
+            *([f"{self.found_done} found done"] if self.found_done else []),
+            f"{_span(time.time() - self.started_at)} elapsed",
+            *([f"about {_span(eta)} to go"] if eta else []),
+        ]
+        return " · ".join(parts)
+
+
+class Display:
+    """Shows a board while it is open: live on a terminal, a plain line now and then elsewhere.
+
+    rich refreshes the live view from a thread of its own, so that it moves while this process works.
+    """
+
+    PLAIN_SECONDS = 15.0
+
+    def __init__(self, board: Board) -> None:
+        import sys
+
+        from rich.console import Console
+
+        self.board = board
+        self.console = Console(file=sys.stdout, highlight=False)  # this stream, even while a job's output is caught
+        self._live: Any = None
+        self._said = 0
+        self._last = time.time()
+
+    def __enter__(self) -> Display:
+        if self.console.is_terminal:
+            from rich.live import Live
+
+            self._live = Live(get_renderable=self._view, console=self.console, refresh_per_second=4)
+            self._live.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.show()
+        if self._live is not None:
+            self._live.__exit__(*error)
+
+    def show(self) -> None:
+        """Print what is new."""
+        for message in self.board.messages[self._said :]:
+            self.console.print(message, markup=False, soft_wrap=True)
+        self._said = len(self.board.messages)
+        if self._live is None and time.time() - self._last > self.PLAIN_SECONDS:
+            self._last = time.time()
+            losses = [f"{row.label} {_share(row)}" for row in self.board.running.values()]
+            self.console.print(" · ".join([self.board.headline(), *losses]), markup=False, soft_wrap=True)
+
+    def _view(self) -> Any:
+        from rich.console import Group
+        from rich.table import Table
+
+        table = Table(box=None, pad_edge=False, show_header=False)
+        for row in list(self.board.running.values()):
+            loss = "" if row.loss is None else f"loss {row.loss:.4g}"
+            table.add_row("running", row.label, _share(row), loss, _span(time.time() - row.since), style="cyan")
+        return Group(table, self.board.headline())
+
+
+def describe(status: Mapping[str, Any]) -> str:
+    """What the status file says, for people: of a run in progress or of the last one."""
+    state = status["state"]
+    if state == "running" and not _alive(status["pid"]):
+        state = "ended without a word (killed?); run it again and it goes on"
+    lines = [
+        f"{state}: {status['done']}/{status['jobs']} jobs done, {len(status['running'])} running, "
+        f"{status['waiting']} waiting, {len(status['failures'])} failed, {status['found_done']} found done"
+    ]
+    if status["state"] == "running" and state == "running":
+        eta = status["eta"]
+        lines[0] += f"; {_span(time.time() - status['started'])} elapsed" + (f", about {_span(eta)} to go" if eta else "")
+        for row in status["running"]:
+            running = _Running(**row)
+            loss = "" if running.loss is None else f", loss {running.loss:.4g}"
+            lines.append(f"  running {running.label} on {running.where}: {_share(running)}{loss}")
+    lines += [f"  FAILED {row['label']}: {row['message']}" for row in status["failures"]]
+    return "\n".join(lines)
+
+
+def _share(row: _Running) -> str:
+    return f"{100 * row.done // row.total}%" if row.total else "starting"
+
+
+def _span(seconds: float) -> str:
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,129 @@
+"""Tells the record what happens to trials, as their jobs run and from what the store holds."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from orchestrator.jobs import Job
+from orchestrator.plan import Trial
+from orchestrator.runs import Point, Record, TrialRun
+from orchestrator.store import Store
+
+
+@dataclass
+class Recording:
+    """An observer of the executor: one run of the record per trial, found again by the trial's key.
+
+    tags: revisions and whatever else holds for all trials.
+    """
+
+    record: Record
+    trials: list[Trial]
+    store: Store
+    tags: dict[str, str]
+    _of_job: dict[str, list[Trial]] = field(default_factory=dict)
+    _open: dict[str, Trial] = field(default_factory=dict)
+
+    def open(self) -> None:
+        """Say which trials there are; a finished one that the record may have missed is told whole."""
+        for trial in self.trials:
+            for job in trial.jobs:
+                self._of_job.setdefault(job.key, []).append(trial)
+            self.record.trial(
+                TrialRun(
+                    key=trial.key,
+                    study=trial.study,
+                    name=trial.name,
+                    settings={
+                        "family": trial.variant.family,
+                        **dataclasses.asdict(trial.variant.config),
+                        "training data": trial.train or "none",
+                        "seed": trial.seed,
+                    },
+                    tags={
+                        "tracker": trial.tracker,
+                        "train": trial.train or "none",
+                        "fold": "none" if trial.fold is None else str(trial.fold),
+                        "seed": str(trial.seed),
+                        **self.tags,
+                    },
+                )
+            )
+            self._open[trial.key] = trial
+            self._close_if_done(trial)
+
+    def close(self, status: str) -> None:
+        """No more will run: trials that did not end are `status`."""
+        for key in list(self._open):
+            self.record.finish(key, status, _now())  # type: ignore[arg-type]  # one of the record's own words
+            del self._open[key]
+
+    # Observer.
+
+    def metric(self, job: Job, name: str, value: float, step: int, timestamp_ms: int) -> None:
+        for trial in self._of_job[job.key]:
+            self.record.metrics(trial.key, [Point(_curve(trial, job, name), value, step, timestamp_ms)])
+
+    def finished(self, job: Job) -> None:
+        for trial in self._of_job[job.key]:
+            self._close_if_done(trial)
+
+    def failed(self, job: Job, message: str) -> None:
+        for trial in self._of_job[job.key]:
+            if self._open.pop(trial.key, None):
+                self.record.finish(trial.key, "FAILED", _now())
+
+    def started(self, job: Job, where: str) -> None: ...
+
+    def progress(self, job: Job, done: int, total: int) -> None: ...
+
+    def retried(self, job: Job, message: str) -> None: ...
+
+    def tick(self) -> None: ...
+
+    # What the store holds: sent with the times at which it happened, so sending twice changes nothing.
+
+    def _close_if_done(self, trial: Trial) -> None:
+        manifests = {job.key: self.store.manifest(job.key) for job in trial.jobs}
+        if trial.key not in self._open or not all(manifests.values()):
+            return
+        for job in trial.training.values():
+            folder = self.store.folder(job.key)
+            if (folder / "curve.json").exists():
+                points = json.loads((folder / "curve.json").read_text())
+                self.record.metrics(trial.key, [Point(_curve(trial, job, n), v, s, t) for n, v, s, t in points])
+            self.record.artifact(trial.key, folder / "weights.pt", "weights")
+        ended = 0
+        for dataset, job in trial.scores.items():
+            at = int(manifests[job.key]["finished"] * 1000)  # type: ignore[index]  # all are there
+            ended = max(ended, at)
+            scores = json.loads((self.store.folder(job.key) / "scores.json").read_text())["scores"]
+            self.record.metrics(trial.key, list(_points(scores, dataset, at)))
+        self.record.finish(trial.key, "FINISHED", ended)
+        del self._open[trial.key]
+
+
+def _points(scores: list[dict], dataset: str, at: int) -> Iterable[Point]:
+    """Mean and standard deviation over sequences of each score."""
+    for score in scores:
+        values = np.array(score["values"])
+        name = f"{score['measure']}/{dataset}/{score['length']}"
+        yield Point(name, float(np.nanmean(values)), 0, at)
+        yield Point(f"{name}/std", float(np.nanstd(values)), 0, at)
+
+
+def _curve(trial: Trial, job: Job, name: str) -> str:
+    """A curve's name in the record: with its step's, where a family trains in several."""
+    if len(trial.training) == 1:
+        return name
+    return next((f"{step}/{name}" for step, own in trial.training.items() if own.key == job.key), name)
+
+
+def _now() -> int:
+    return int(time.time() * 1000)
