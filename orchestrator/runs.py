@@ -192,7 +192,8 @@ class MlflowRecord:
         refusals = store.send(entries, last_chance)
         for entry, reason in refusals:
             self._outbox.refuse(entry, reason)
-            logger.warning("record: put aside a %s of trial %s: %s", entry.get("what"), entry.get("key"), reason)
+            what_of = f"{entry.get('what')} {entry.get('name', '')}".strip()
+            logger.warning("record: put aside %s of trial %s: %s", what_of, entry.get("key"), reason)
         self._outbox.advance(batch[-1][1], len(batch))
         if what == "artifact":
             self._outbox.drop(Path(entries[0]["file"]))
@@ -332,18 +333,15 @@ class _Store:
         return runs[0] if runs else None
 
     def _experiment(self, study: str) -> str:
-        """Return the id of the study's experiment: found, brought back where a user deleted it, or created."""
+        """Return the id of the study's experiment: created, found, or brought back where a user deleted it."""
         if study not in self._experiments:
-            experiment = self._client.get_experiment_by_name(study)
-            if experiment is None:
-                location = (self._artifacts / study).as_uri() if self._artifacts else None
-                try:
-                    self._experiments[study] = self._client.create_experiment(study, location)
-                except Exception:
-                    experiment = self._client.get_experiment_by_name(study)  # another process was faster
-                    if experiment is None:
-                        raise
-            if experiment is not None:
+            location = (self._artifacts / study).as_uri() if self._artifacts else None
+            try:
+                self._experiments[study] = self._client.create_experiment(study, location)
+            except Exception as error:
+                if getattr(error, "error_code", None) != "RESOURCE_ALREADY_EXISTS":
+                    raise
+                experiment = self._client.get_experiment_by_name(study)
                 if experiment.lifecycle_stage != "active":
                     self._client.restore_experiment(experiment.experiment_id)
                 self._experiments[study] = experiment.experiment_id
@@ -361,6 +359,12 @@ class _Store:
         run_id = self._runs[key] = run.info.run_id
         self._client.update_run(run_id, status="RUNNING", name=trial["name"])
 
+        def log_tags(batch: Sequence[Entry]) -> None:
+            self._client.log_batch(run_id, tags=[RunTag(tag["name"], tag["value"]) for tag in batch])
+
+        def log_settings(batch: Sequence[Entry]) -> None:
+            self._client.log_batch(run_id, params=[Param(one["name"], one["value"][:MAX_SETTING]) for one in batch])
+
         told = trial["tags"] | ({"mlflow.note.content": trial["description"]} if trial["description"] else {})
         tags = [{"what": "tag", "key": key, "name": name, "value": value} for name, value in told.items()]
         settings = [
@@ -369,14 +373,9 @@ class _Store:
             if run.data.params.get(name) != value[:MAX_SETTING]
         ]
         for batch in _chunks(tags, 100):  # MLflow takes no more at once
-            self._each(batch, lambda b: self._client.log_batch(run_id, tags=[RunTag(t["name"], t["value"]) for t in b]))
+            self._each(batch, log_tags)
         for batch in _chunks(settings, 100):
-            self._each(
-                batch,
-                lambda b: self._client.log_batch(
-                    run_id, params=[Param(p["name"], p["value"][:MAX_SETTING]) for p in b]
-                ),
-            )
+            self._each(batch, log_settings)
         if any(len(value) > MAX_SETTING for value in trial["settings"].values()):
             self._client.log_dict(run_id, trial["settings"], "settings.json")
 
