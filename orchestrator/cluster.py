@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 import sys
 import tempfile
@@ -50,7 +51,7 @@ class Slot:
             os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray leaves it unset, and the job would see them all
         self._events: list[tuple[Any, ...]] = []
         self._lock = threading.Lock()
-        self._printed = tempfile.TemporaryFile("w+b")
+        self._printed = tempfile.TemporaryFile("w+b")  # noqa: SIM115  # open as long as the process lives
         for descriptor in (1, 2):
             os.dup2(self._printed.fileno(), descriptor)
         self._read = 0
@@ -114,6 +115,7 @@ class Cluster:
 
     def __init__(self, marker: Path, workers: int | None = None, share: bool = True) -> None:
         local = "RAY_ADDRESS" not in os.environ
+        on_terminate = signal.getsignal(signal.SIGTERM)
         ray.init(
             num_cpus=workers if local else None,
             include_dashboard=False if local else None,
@@ -121,6 +123,7 @@ class Cluster:
             logging_level=logging.ERROR,
             configure_logging=True,
         )
+        signal.signal(signal.SIGTERM, on_terminate)  # Ray's own aborts the process
         self.workers = workers
         self._marker, self._token = marker.resolve(), uuid.uuid4().hex if share else ""
         marker.parent.mkdir(parents=True, exist_ok=True)
@@ -155,13 +158,17 @@ class Cluster:
         slot = next((s for s in self._slots if s.key is None and s.resources == resources), None)
         if slot is None:
             # The second thread answers `ping` and `poll` while the first works.
-            actor = ray.remote(Slot).options(
-                num_cpus=resources.cpus,
-                num_gpus=resources.gpus,
-                max_concurrency=2,
-                max_restarts=0,
-                max_task_retries=0,
-            ).remote(self._path, resources.gpus)
+            actor = (
+                ray.remote(Slot)
+                .options(
+                    num_cpus=resources.cpus,
+                    num_gpus=resources.gpus,
+                    max_concurrency=2,
+                    max_restarts=0,
+                    max_task_retries=0,
+                )
+                .remote(self._path, resources.gpus)
+            )
             slot = _Held(actor, resources, actor.ping.remote(self._marker, self._token))
             self._slots.append(slot)
         slot.key, slot.task = key, task
@@ -294,7 +301,7 @@ def unpack(packed: Packed, place: Path) -> None:
         path.write_bytes(content)
     temporary.mkdir(parents=True, exist_ok=True)
     try:
-        os.replace(temporary, place)
+        temporary.replace(place)
     except OSError:  # another slot of this node was quicker
         if not place.exists():
             raise

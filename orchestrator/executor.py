@@ -48,9 +48,7 @@ class Event:
     """
 
     key: str
-    kind: Literal[
-        "started", "progress", "metric", "checkpoint", "log", "done", "error", "memory", "lost", "unplaced"
-    ]
+    kind: Literal["started", "progress", "metric", "checkpoint", "log", "done", "error", "memory", "lost", "unplaced"]
     payload: tuple[Any, ...]
 
 
@@ -73,8 +71,8 @@ class Backend(Protocol):
         """End everything."""
 
 
-class Observer(Protocol):
-    """Who wants to know how the run goes: the display, the record."""
+class Observer:
+    """Who wants to know how the run goes: the board, the display, the record. Each hears what it cares for."""
 
     def started(self, job: Job, where: str) -> None: ...
 
@@ -122,7 +120,7 @@ class Executor:
 
     store: Store
     backend: Backend
-    observer: Observer
+    observers: Sequence[Observer]
     logs: Path
     settings: Settings = field(default_factory=Settings)
     failures: dict[str, str] = field(default_factory=dict)
@@ -135,22 +133,27 @@ class Executor:
     _tries: Counter[str] = field(default_factory=Counter)
     _lanes: dict[str, int] = field(default_factory=dict)
 
-    def run(self, jobs: Sequence[Job], costs: Mapping[str, float]) -> None:
+    def run(self, jobs: Sequence[Job], costs: Mapping[str, float], refused: Mapping[str, str]) -> None:
         """Run these jobs, none of which is done; whatever else they need is done.
 
-        costs: expected seconds by key. A job that fails takes only those with it that need it.
+        costs: expected seconds by key. refused: why a job cannot be run at all, by key. A job that
+        fails takes only those with it that need it.
         """
         wanted = {job.key for job in jobs}
         ordered = [job for job in in_order(jobs) if job.key in wanted]
         self._unfinished = {job.key: job for job in ordered}
         self._priority = _longest_way(ordered, costs)
         for job in ordered:
+            if job.key in refused and job.key in self._unfinished:
+                self._fail(job, refused[job.key])
+        for job in list(self._unfinished.values()):
             self._queue_if_ready(job)
         while self._unfinished:
             self._start_what_fits()
             self.backend.wait(0.5, self._take)
             self._watch_the_clock()
-            self.observer.tick()
+            for observer in self.observers:
+                observer.tick()
 
     # Starting.
 
@@ -203,9 +206,11 @@ class Executor:
         job, payload = attempt.job, event.payload
         match event.kind:
             case "started":
-                self.observer.started(job, *payload)
+                for observer in self.observers:
+                    observer.started(job, *payload)
             case "progress":
-                self.observer.progress(job, *payload)
+                for observer in self.observers:
+                    observer.progress(job, *payload)
             case "metric":
                 self._keep_point(attempt, payload)
             case "checkpoint":
@@ -229,7 +234,8 @@ class Executor:
         if (name, step) not in attempt.seen:  # a resumed job says again what came after its checkpoint
             attempt.seen.add((name, step))
             self.store.extend_curve(attempt.job.key, list(point))
-            self.observer.metric(attempt.job, *point)
+            for observer in self.observers:
+                observer.metric(attempt.job, *point)
 
     def _finish(self, attempt: _Attempt, contents: dict[str, bytes], facts: dict[str, Any]) -> None:
         job = attempt.job
@@ -239,7 +245,8 @@ class Executor:
         seconds = round(time.monotonic() - attempt.started, 3)
         self.store.publish(job, contents, {**facts, "seconds": seconds, "python": platform.python_version()})
         del self._running[job.key], self._unfinished[job.key]
-        self.observer.finished(job)
+        for observer in self.observers:
+            observer.finished(job)
         for other in self._unfinished.values():
             if any(need.key == job.key for need in other.needs.values()):
                 self._queue_if_ready(other)
@@ -255,14 +262,16 @@ class Executor:
             self._fail(job, f"{message} ({ATTEMPTS} attempts; log: {attempt.log})")
             return
         del self._running[job.key]
-        self.observer.retried(job, message)
+        for observer in self.observers:
+            observer.retried(job, message)
         self._queue_if_ready(job)
 
     def _fail(self, job: Job, message: str) -> None:
         self._running.pop(job.key, None)
         del self._unfinished[job.key]
         self.failures[job.key] = message
-        self.observer.failed(job, message)
+        for observer in self.observers:
+            observer.failed(job, message)
         for other in list(self._unfinished.values()):
             needs = {need.key for need in other.needs.values()}
             if job.key in needs and other.key in self._unfinished:  # not failed already, on another way

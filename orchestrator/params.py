@@ -126,7 +126,8 @@ def load(path: Path) -> Params:
     problems = _Problems(str(path), lines)
     raw = _convert(data, _File, (), problems)
     if raw is not None:
-        datasets = {name: _dataset(name, entry, problems) for name, entry in raw.datasets.items()}
+        read = {name: _dataset(name, entry, problems) for name, entry in raw.datasets.items()}
+        datasets = {name: dataset for name, dataset in read.items() if dataset is not None}
         studies = tuple(_study(name, entry, raw, problems) for name, entry in raw.studies.items())
     if problems.found:
         raise ParamsError("\n".join(problems.found))

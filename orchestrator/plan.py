@@ -108,8 +108,8 @@ def _trial(
 ) -> Trial:
     title = " / ".join(part for part in (study.name, variant.name, train, f"seed {seed}") if part)
     training = {} if train is None else _training(title, variant, params.datasets[train], seed, sources)
-    last = list(training.values())[-1:]
-    tracking = {test: _tracking(title, study, variant, params.datasets[test], last, sources) for test in tests}
+    trained = list(training.values())[-1] if training else None
+    tracking = {test: _tracking(title, study, variant, params.datasets[test], trained, sources) for test in tests}
     scores = {
         test: Job(
             "score",
@@ -140,7 +140,7 @@ def _training(title: str, variant: Variant, dataset: Dataset, seed: int, sources
 
 
 def _tracking(
-    title: str, study: Study, variant: Variant, dataset: Dataset, training: list[Job], sources: Sources
+    title: str, study: Study, variant: Variant, dataset: Dataset, trained: Job | None, sources: Sources
 ) -> Job:
     modules = [
         families.find(variant.family).module,
@@ -153,7 +153,7 @@ def _tracking(
         "track",
         f"{title} / track {dataset.name}",
         {**_variant(variant), "test": _dataset(dataset), "protocol": study.protocol, "pictures": PICTURES},
-        {"weights": job for job in training},
+        {} if trained is None else {"weights": trained},
         {dataset.name: Data(dataset.root, sources.data(dataset.root))},
         sources.code(modules),
         Resources(sources.cpus, sources.gpus),

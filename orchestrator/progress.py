@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from orchestrator.executor import Observer
 from orchestrator.files import write_json
 from orchestrator.jobs import Job
 
@@ -28,7 +30,7 @@ class _Running:
 
 
 @dataclass
-class Board:
+class Board(Observer):
     """An observer of the executor that keeps the score: jobs done, running, waiting, failed, and the ETA.
 
     seconds: expected seconds of a job by key. status: the file that `trackmeet status` reads.
@@ -140,7 +142,7 @@ class Board:
         return " · ".join(parts)
 
 
-class Display:
+class Display(Observer):
     """Shows a board while it is open: live on a terminal, a plain line now and then elsewhere.
 
     rich refreshes the live view from a thread of its own, so that it moves while this process works.
@@ -149,8 +151,6 @@ class Display:
     PLAIN_SECONDS = 15.0
 
     def __init__(self, board: Board) -> None:
-        import sys
-
         from rich.console import Console
 
         self.board = board
@@ -171,6 +171,21 @@ class Display:
         self.show()
         if self._live is not None:
             self._live.__exit__(*error)
+
+    def finished(self, job: Job) -> None:
+        self.show()
+
+    def failed(self, job: Job, message: str) -> None:
+        self.show()
+
+    def retried(self, job: Job, message: str) -> None:
+        self.show()
+
+    def progress(self, job: Job, done: int, total: int) -> None:
+        self.show()
+
+    def tick(self) -> None:
+        self.show()
 
     def show(self) -> None:
         """Print what is new."""
@@ -204,7 +219,8 @@ def describe(status: Mapping[str, Any]) -> str:
     ]
     if status["state"] == "running" and state == "running":
         eta = status["eta"]
-        lines[0] += f"; {_span(time.time() - status['started'])} elapsed" + (f", about {_span(eta)} to go" if eta else "")
+        lines[0] += f"; {_span(time.time() - status['started'])} elapsed"
+        lines[0] += f", about {_span(eta)} to go" if eta else ""
         for row in status["running"]:
             running = _Running(**row)
             loss = "" if running.loss is None else f", loss {running.loss:.4g}"

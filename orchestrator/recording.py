@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from orchestrator.executor import Observer
 from orchestrator.jobs import Job
 from orchestrator.plan import Trial
 from orchestrator.runs import Point, Record, TrialRun
@@ -17,7 +18,7 @@ from orchestrator.store import Store
 
 
 @dataclass
-class Recording:
+class Recording(Observer):
     """An observer of the executor: one run of the record per trial, found again by the trial's key.
 
     tags: revisions and whatever else holds for all trials.
@@ -78,14 +79,6 @@ class Recording:
         for trial in self._of_job[job.key]:
             if self._open.pop(trial.key, None):
                 self.record.finish(trial.key, "FAILED", _now())
-
-    def started(self, job: Job, where: str) -> None: ...
-
-    def progress(self, job: Job, done: int, total: int) -> None: ...
-
-    def retried(self, job: Job, message: str) -> None: ...
-
-    def tick(self) -> None: ...
 
     # What the store holds: sent with the times at which it happened, so sending twice changes nothing.
 

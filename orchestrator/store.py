@@ -30,7 +30,7 @@ from orchestrator.lineage import file_digest
 MANIFEST = "manifest.json"
 
 
-class StoreBusy(RuntimeError):
+class StoreBusyError(RuntimeError):
     """Another driver is writing to the store."""
 
 
@@ -70,7 +70,7 @@ class Store:
         temporary.mkdir(parents=True)
         try:
             for name, content in contents.items():
-                if Path(name).name != name or name == MANIFEST:
+                if Path(name).name != name or name in ("..", MANIFEST):
                     raise ValueError(f"job {job.label}: expected plain file names as results, got {name!r}")
                 (temporary / name).write_bytes(content)
             manifest = {
@@ -85,7 +85,7 @@ class Store:
             place.parent.mkdir(parents=True, exist_ok=True)
             if place.exists():  # damaged, or published by an attempt that was thought lost
                 shutil.rmtree(place)
-            os.replace(temporary, place)
+            temporary.replace(place)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         files.write_json(self._last(job.label), job.identity())
@@ -166,7 +166,7 @@ class Store:
     def locked(self, patience: float = 20.0) -> Iterator[None]:
         """Hold the store for writing; waits a little for a driver that is on its way out.
 
-        Raises StoreBusy, naming the process, if it stays held.
+        Raises StoreBusyError, naming the process, if it stays held.
         """
         self.root.mkdir(parents=True, exist_ok=True)
         with (self.root / "lock").open("a+") as file:
@@ -179,7 +179,7 @@ class Store:
                     if time.monotonic() > until:
                         file.seek(0)
                         holder = file.read().strip() or "an unknown process"
-                        raise StoreBusy(f"{self.root} is in use by process {holder}: one run at a time") from None
+                        raise StoreBusyError(f"{self.root} is in use by process {holder}: one run at a time") from None
                     time.sleep(0.2)
             file.truncate(0)
             file.write(str(os.getpid()))

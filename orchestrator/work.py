@@ -29,7 +29,8 @@ from trackers.training import Inputs
 if TYPE_CHECKING:
     import torch
 
-Emit = Callable[..., None]  # emit("progress", done, total), ("metric", name, value, step, ms), ("checkpoint", step, bytes)
+# emit("progress", done, total), emit("metric", name, value, step, ms), emit("checkpoint", step, bytes)
+Emit = Callable[..., None]
 
 
 @dataclass(frozen=True)

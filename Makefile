@@ -1,0 +1,39 @@
+# Each target does all its set-up on a fresh machine: Python 3.11 or newer, git and make are enough.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export DVC_NO_ANALYTICS := 1
+
+.PHONY: repro test test-slow lint ui lock clean
+
+repro: .venv/installed  ## sample data if there is none, then everything that changed
+	trackmeet data sample
+	dvc repro
+
+test: .venv/installed lint  ## under 5 minutes on two cores
+	pytest
+
+test-slow: .venv/installed  ## the long checks
+	pytest -m slow
+
+lint: .venv/installed
+	ruff check .
+	ruff format --check .
+	mypy
+	lint-imports
+
+ui: .venv/installed  ## the MLflow record of all runs, in the browser
+	trackmeet ui
+
+lock: .venv/installed  ## write constraints.txt from what is installed
+	{ echo "# Exact versions for 'pip install -c constraints.txt'; made by 'make lock'."; \
+	  pip freeze --exclude-editable | sed -e 's/ @ .*//' -e 's/+cpu$$//'; } > constraints.txt
+
+clean:  ## everything that can be made again, except the environment and data/
+	rm -rf build
+
+# Made whole or not at all: an interrupted installation is started again.
+.venv/installed: pyproject.toml constraints.txt
+	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@

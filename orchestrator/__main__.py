@@ -1,0 +1,5 @@
+"""`python -m orchestrator` is `trackmeet`."""
+
+from orchestrator.cli import main
+
+main()

@@ -1,0 +1,223 @@
+"""The command line: parse, call one function, print. Heavy things are imported where they are used."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from orchestrator.paths import here
+
+if TYPE_CHECKING:
+    from orchestrator.conduct import Outcome, Prospect
+
+app = typer.Typer(
+    help="Train, evaluate and compare visual object trackers.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+data_app = typer.Typer(help="The data that studies run on.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+
+class Executors(StrEnum):
+    """Where jobs run."""
+
+    local = "local"
+    ray = "ray"
+
+
+class Records(StrEnum):
+    """What remembers the trials."""
+
+    mlflow = "mlflow"
+    none = "none"
+
+
+ParamsFile = Annotated[Path, typer.Option("--params", help="The parameters: what runs.")]
+Executor = Annotated[Executors, typer.Option(help="This process, or Ray (RAY_ADDRESS names a cluster).")]
+Record = Annotated[Records, typer.Option(help="MLflow (MLFLOW_TRACKING_URI names a server), or nothing.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Jobs at once; default: as many as there is room for.")]
+Gpus = Annotated[float, typer.Option(min=0, help="Share of a GPU that each job takes on Ray; 0: CPU only.")]
+CheckpointSeconds = Annotated[float, typer.Option(min=0, help="Seconds between the checkpoints of a training.")]
+
+
+@app.command()
+def run(
+    params: ParamsFile = Path("params.yaml"),
+    study: Annotated[list[str] | None, typer.Option(help="Only this study (may be repeated).")] = None,
+    tracker: Annotated[list[str] | None, typer.Option(help="Only this tracker (may be repeated).")] = None,
+    executor: Executor = Executors.ray,
+    record: Record = Records.mlflow,
+    workers: Workers = None,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads of each job.")] = 1,
+    gpus: Gpus = 0.0,
+    device: Annotated[str, typer.Option(help="Torch device; default: cuda where jobs take a GPU, else cpu.")] = "",
+    lanes: Annotated[int, typer.Option(min=1, help="Sequences tracked at once by one job.")] = 32,
+    timeout: Annotated[float | None, typer.Option(help="Seconds that one attempt at a job may take.")] = None,
+    checkpoint_seconds: CheckpointSeconds = 20.0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run and why; run nothing.")] = False,
+    with_parent: Annotated[bool, typer.Option("--with-parent", help="End when the parent process ends.")] = False,
+) -> None:
+    """Run the experiments: whatever is not done yet, in parallel; results go to build/results."""
+    from orchestrator.conduct import Options, conduct, look
+    from orchestrator.executor import Settings
+    from orchestrator.store import Store
+
+    settings = Settings(device or ("cuda" if gpus else "cpu"), threads, lanes, checkpoint_seconds, timeout)
+    options = Options(
+        params, study or [], tracker or [], executor.value, record.value, workers, gpus, settings, with_parent
+    )
+    if dry_run:
+        store = Store(here().store)
+        _print_prospect(look(options, here(), store), store)
+        return
+    outcome = conduct(options, here())
+    _print_outcome(outcome)
+    if outcome.failures and not outcome.interrupted:
+        _build_report()  # DVC will not come to it, and the page shows what is missing and why
+    if outcome.interrupted or outcome.failures:
+        raise typer.Exit(130 if outcome.interrupted else 1)
+
+
+def _print_prospect(prospect: Prospect, store: object) -> None:
+    from orchestrator.store import Store
+
+    assert isinstance(store, Store)
+    for job in prospect.found_done:
+        print(f"done  {job.label}")
+    for job in prospect.todo:
+        print(f"run   {job.label}: {store.why(job)}")
+    print(f"{len(prospect.todo)} jobs would run, {len(prospect.found_done)} are done")
+
+
+def _print_outcome(outcome: Outcome) -> None:
+    if outcome.interrupted:
+        print("interrupted; run it again and it goes on from where it was", file=sys.stderr)
+        return
+    from orchestrator.report.tables import print_tables
+
+    print_tables(here().results)
+    for label, message in outcome.failures.items():
+        print(f"FAILED {label}: {message}", file=sys.stderr)
+    if outcome.unrecorded:
+        print(
+            f"{outcome.unrecorded} entries wait for MLflow; 'trackmeet replay' or the next run sends them",
+            file=sys.stderr,
+        )
+    print(f"\nreport page: {here().report / 'index.html'} (after 'trackmeet report'); MLflow: make ui")
+
+
+@app.command()
+def status() -> None:
+    """Show the run in progress, from any terminal, or how the last one ended."""
+    from orchestrator.progress import describe
+
+    try:
+        state = json.loads(here().status.read_text())
+    except (OSError, ValueError):
+        print("no run yet")
+        return
+    print(describe(state))
+
+
+@app.command()
+def report(
+    record: Annotated[Records, typer.Option(help="Where to put each trial's figures, too.")] = Records.mlflow,
+) -> None:
+    """Build tables, claims, figures and the page from build/results into build/report."""
+    _build_report(record is Records.mlflow)
+
+
+def _build_report(record: bool = False) -> None:
+    from orchestrator.report.build import build, trial_figures
+    from orchestrator.runs import MlflowRecord, default_uri
+
+    paths = here()
+    page = build(paths.results, paths.report)
+    if record:
+        mlflow = MlflowRecord(paths.spool, default_uri(paths.root))
+        for key, figures in trial_figures(paths.results, paths.report).items():
+            for figure in figures:
+                mlflow.artifact(key, figure, "figures")
+        mlflow.close(timeout=60.0)
+    print(f"report page: {page}")
+
+
+@app.command()
+def params(profile: Annotated[str, typer.Argument(help="sample, paper or smoke")]) -> None:
+    """Print a packaged profile: trackmeet params paper > params.yaml."""
+    from orchestrator.params import PROFILES, profiles
+
+    if profile not in profiles():
+        raise ValueError(f"no profile {profile!r}; expected one of {', '.join(profiles())}")
+    print((PROFILES / f"{profile}.yaml").read_text(), end="")
+
+
+@app.command()
+def replay() -> None:
+    """Send MLflow what it has missed while it was away."""
+    from orchestrator.runs import default_uri, replay
+
+    delivered, left = replay(here().spool, default_uri(here().root), timeout=60.0)
+    print(f"{delivered} entries delivered, {left} left")
+    if left:
+        raise typer.Exit(1)
+
+
+@app.command()
+def ui() -> None:
+    """Open the MLflow UI on the record of the runs."""
+    from orchestrator.runs import ui_command
+
+    raise typer.Exit(subprocess.call(ui_command(here().root)))
+
+
+class Speeds(StrEnum):
+    """What can be measured."""
+
+    digits = "digits"
+    lanes = "lanes"
+    train = "train"
+
+
+@app.command()
+def speed(
+    name: Speeds,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    repeats: Annotated[int, typer.Option(min=1)] = 5,
+) -> None:
+    """Measure ours against the straightforward way on this machine, both in one run."""
+    from orchestrator.speed.measurement import as_table, measure
+
+    result = measure(name.value, repeats)
+    print(json.dumps(result) if as_json else as_table(result))
+
+
+@data_app.command("sample")
+def data_sample() -> None:
+    """Make the small sample data in data/, in the true on-disk formats; leaves an existing data/ alone."""
+    from orchestrator.sample_data import write
+
+    made = write(here().root / "data")
+    print("sample data written to data/" if made else "data/ is there already; nothing changed")
+
+
+def main() -> None:
+    """The console script; errors that a user can mend are said in one line, without a traceback."""
+    from orchestrator.params import ParamsError
+    from orchestrator.store import StoreBusyError
+
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))  # a user's own tracker is found where the project is
+    try:
+        app()
+    except (ParamsError, StoreBusyError, ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

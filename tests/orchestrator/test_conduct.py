@@ -1,0 +1,289 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from orchestrator import lineage, params, plan
+from orchestrator.conduct import conduct, look
+from orchestrator.executor import Settings
+from orchestrator.files import write_json
+from orchestrator.store import Store, StoreBusyError
+
+
+@pytest.fixture(params=["local", "ray"])
+def executor(request):
+    """Both ways of running jobs."""
+    return request.param
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def updates(diary: Path) -> list[int]:
+    return [int(line) for line in diary.read_text().split()]
+
+
+def test_both_executors_give_the_same_bytes_and_do_nothing_twice(project):
+    """A study's results are the same bytes from this process and from Ray, and a second run finds all done."""
+    first = conduct(project.options(), project.paths)
+    assert not first.failures
+    local = tree(project.paths.results)
+    assert conduct(project.options(), project.paths).prospect.todo == []
+    assert tree(project.paths.results) == local
+    project.paths.store.rename(project.root / "elsewhere")
+    assert not conduct(project.options(executor="ray"), project.paths).failures
+    assert tree(project.paths.results) == local
+
+
+def test_results_hold_what_the_report_reads(project):
+    """build/results names every trial and holds its curve, scores and trajectories."""
+    conduct(project.options(), project.paths)
+    study = json.loads((project.paths.results / "toy" / "study.json").read_text())
+    assert [(t["name"], t["state"]) for t in study["trials"]] == [
+        ("Mover / train", "done"),
+        ("Slow mover / train", "done"),
+        ("Identity", "done"),
+    ]
+    folder = project.paths.results / "toy" / study["trials"][0]["folder"]
+    assert len(json.loads((folder / "training.json").read_text())["loss"]) == 5
+    scores = json.loads((folder / "test" / "scores.json").read_text())
+    assert scores["sequences"] == [f"test/{i}" for i in range(4)]
+    assert [(s["measure"], s["length"], len(s["values"])) for s in scores["scores"]] == [
+        ("average_overlap", 4, 4),
+        ("average_overlap", 8, 4),
+    ]
+    with np.load(folder / "test" / "trajectories.npz", allow_pickle=False) as stored:
+        assert stored["regions"].shape == stored["groundtruth"].shape == (4, 8, 4)
+
+
+def test_a_trial_that_fails_fails_alone(project, params, executor):
+    """A job's own error takes its trial with it and no other; nothing of it counts as finished."""
+    params["studies"]["toy"]["trackers"]["Mover"]["fault"] = "bug"
+    project.write(params)
+    outcome = conduct(project.options(executor=executor), project.paths)
+    assert len(outcome.failures) == 3
+    message = outcome.failures["toy / Mover / train / seed 1 / fit"]
+    assert message.startswith("FloatingPointError: update 2: expected a finite loss, got nan (log: ")
+    log = Path(message.partition("(log: ")[2].removesuffix(")"))
+    assert "Traceback" in log.read_text()
+    study = json.loads((project.paths.results / "toy" / "study.json").read_text())
+    states = {trial["tracker"]: trial["state"] for trial in study["trials"]}
+    assert states == {"Mover": "failed", "Slow mover": "done", "Identity": "done"}
+    assert study["trials"][0]["error"] == "FloatingPointError: update 2: expected a finite loss, got nan"
+    assert json.loads(project.paths.status.read_text())["state"] == "failed"
+
+
+def test_bad_data_is_refused_before_anything_runs_and_spares_the_rest(project, params):
+    """Jobs whose data cannot be read fail before any training starts; the others finish."""
+    params["datasets"]["bad"] = {"format": "toy.data", "root": "data/nowhere"}
+    params["studies"]["toy"]["experiments"] = [
+        {"train": "bad", "test": ["test"]},
+        {"train": "train", "test": ["test"]},
+    ]
+    project.write(params)
+    outcome = conduct(project.options(), project.paths)
+    refused = {label for label, text in outcome.failures.items() if "data set bad" in text and "nowhere" in text}
+    assert refused == {"toy / Mover / bad / seed 1 / fit", "toy / Slow mover / bad / seed 1 / fit"}
+    study = json.loads((project.paths.results / "toy" / "study.json").read_text())
+    assert sorted(t["state"] for t in study["trials"]) == ["done", "done", "done", "failed", "failed"]
+
+
+def test_a_worker_that_dies_is_tried_again(project, params):
+    """The death of a worker is no failure of the job: it runs again on another."""
+    diary = project.root / "diary"
+    params["studies"]["toy"]["trackers"]["Mover"].update(fault="suicide", diary=str(diary))
+    project.write(params)
+    assert not conduct(project.options(executor="ray"), project.paths).failures
+    assert updates(diary) == [0, 1, 2, 3, 4]
+
+
+def test_a_job_that_takes_too_long_is_ended(project, params):
+    """A time limit ends a job with an error that says so, and the rest of the study finishes."""
+    params["studies"]["toy"]["trackers"]["Mover"]["pause"] = 60.0
+    project.write(params)
+    options = project.options(executor="ray", settings=Settings(timeout=8.0))
+    outcome = conduct(options, project.paths)
+    assert "took longer than 8 s" in outcome.failures["toy / Mover / train / seed 1 / fit"]
+    assert len(outcome.failures) == 3
+
+
+def test_inputs_travel_where_no_file_system_is_shared(project, monkeypatch):
+    """Where nodes do not see the driver's files, inputs go through Ray's object store, with the same results."""
+    from orchestrator import cluster
+
+    conduct(project.options(), project.paths)
+    local = tree(project.paths.results)
+    project.paths.store.rename(project.root / "elsewhere")
+    monkeypatch.setenv("TMPDIR", str(project.root / "node"))  # the node's cache, empty
+    monkeypatch.setenv("RAY_TMPDIR", tempfile.gettempdir())  # its sockets need short names
+    (project.root / "node").mkdir()
+    real = cluster.Cluster
+    monkeypatch.setattr(cluster, "Cluster", lambda marker, workers: real(marker, workers, share=False))
+    assert not conduct(project.options(executor="ray"), project.paths).failures
+    assert tree(project.paths.results) == local
+
+
+def test_a_packed_path_cannot_leave_its_folder(tmp_path):
+    """What is shipped to a node is written inside its cache or refused."""
+    from orchestrator.cluster import pack, unpack
+
+    (tmp_path / "from" / "a").mkdir(parents=True)
+    (tmp_path / "from" / "a" / "b").write_text("1")
+    unpack(pack(tmp_path / "from"), tmp_path / "to")
+    assert tree(tmp_path / "to") == {"a/b": b"1"}
+    with pytest.raises(ValueError, match="expected a path inside the folder"):
+        unpack({"../../escaped": b""}, tmp_path / "other" / "place")
+    assert not (tmp_path / "escaped").exists()
+
+
+def start(project, *arguments: str, **environment: str) -> subprocess.Popen:
+    """`trackmeet run` in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "orchestrator", "run", "--record", "none", "--checkpoint-seconds", "0", *arguments],
+        cwd=project.root,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def wait_for_updates(diary: Path, number: int) -> None:
+    until = time.monotonic() + 90
+    while not (diary.exists() and len(updates(diary)) >= number):
+        assert time.monotonic() < until, "the training did not start"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("executor", "how"),
+    [
+        ("local", signal.SIGKILL),
+        ("local", signal.SIGTERM),
+        ("local", signal.SIGINT),
+        ("ray", signal.SIGKILL),
+        ("ray", signal.SIGTERM),
+    ],
+)
+def test_killed_in_the_middle_it_goes_on_and_ends_the_same(project, params, executor, how):
+    """However the driver dies in the middle of training, the next run resumes and ends with the same bits."""
+    diary = project.root / "diary"
+    params["studies"]["toy"]["trackers"] = {"Mover": {"family": "toy.family", "updates": 40, "diary": str(diary)}}
+    project.write(params)
+    conduct(project.options(), project.paths)
+    whole = tree(project.paths.results)
+    weights = sorted(project.paths.store.rglob("weights.pt"))[0].read_bytes()
+    project.paths.store.rename(project.root / "elsewhere")
+    diary.unlink()
+
+    params["studies"]["toy"]["trackers"]["Mover"]["pause"] = 0.1
+    project.write(params)
+    driver = start(project, "--executor", executor)
+    wait_for_updates(diary, 12)
+    driver.send_signal(how)
+    output, _ = driver.communicate(timeout=60)
+    assert driver.returncode == (130 if how != signal.SIGKILL else -signal.SIGKILL), output
+    done = updates(diary)
+    assert len(done) < 40
+
+    params["studies"]["toy"]["trackers"]["Mover"]["pause"] = 0.0
+    project.write(params)
+    _give_checkpoints_to_the_other_pause(project)
+    assert not conduct(project.options(), project.paths).failures
+    again = updates(diary)[len(done) :]
+    assert again[0] > 0
+    assert again[-1] == 39
+    assert tree(project.paths.results) == whole
+    assert torch.equal(*[_motion(path) for path in (weights, sorted(project.paths.store.rglob("weights.pt"))[0])])
+
+
+def _motion(weights: bytes | Path) -> torch.Tensor:
+    import io
+
+    source = io.BytesIO(weights if isinstance(weights, bytes) else weights.read_bytes())
+    return torch.load(source, weights_only=True)["motion"]
+
+
+def _give_checkpoints_to_the_other_pause(project) -> None:
+    """The pause only slows the training down, but it is a setting and so part of the key."""
+    folders = list((project.paths.store / "checkpoints").iterdir())
+    assert len(folders) == 1
+    sources = plan.Sources(lineage.Digests(project.paths.digests).folder, lineage.fingerprint)
+    [trial] = plan.plan(params.load(project.root / "params.yaml"), sources)
+    folders[0].rename(folders[0].with_name(trial.training["fit"].key))
+
+
+def test_a_second_driver_is_refused(project, params):
+    """While a run is under way, another is refused, with the number of the process that runs."""
+    diary = project.root / "diary"
+    params["studies"]["toy"]["trackers"] = {
+        "Mover": {"family": "toy.family", "updates": 400, "diary": str(diary), "pause": 0.1}
+    }
+    project.write(params)
+    driver = start(project, "--executor", "local")
+    try:
+        wait_for_updates(diary, 1)
+        with pytest.raises(StoreBusyError, match=str(driver.pid)), Store(project.paths.store).locked(patience=0.2):
+            pass
+    finally:
+        driver.kill()
+        driver.communicate()
+
+
+def test_it_ends_with_its_parent_when_asked_to(project, params):
+    """With --with-parent a run ends when the process that started it has gone, resumable."""
+    diary = project.root / "diary"
+    params["studies"]["toy"]["trackers"] = {
+        "Mover": {"family": "toy.family", "updates": 400, "diary": str(diary), "pause": 0.1}
+    }
+    project.write(params)
+    run = f"{sys.executable} -m orchestrator run --record none --executor local --with-parent"
+    parent = subprocess.Popen(["sh", "-c", f"{run} & echo $!; sleep 600"], cwd=project.root, stdout=subprocess.PIPE)
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    wait_for_updates(diary, 2)
+    parent.kill()
+    parent.wait()
+    with Store(project.paths.store).locked(patience=60):
+        status = json.loads(project.paths.status.read_text())
+    assert (status["pid"], status["state"]) == (child, "interrupted")
+
+
+def test_a_dry_run_says_what_would_run_and_why(project, params):
+    """Looking ahead names what is done, and for the rest the reason that it would run."""
+    conduct(project.options(), project.paths)
+    params["studies"]["toy"]["trackers"]["Slow mover"]["rate"] = 0.2
+    project.write(params)
+    store = Store(project.paths.store)
+    prospect = look(project.options(), project.paths, store)
+    assert {job.label: store.why(job) for job in prospect.todo} == {
+        "toy / Slow mover / train / seed 1 / fit": "rate: 0.1 -> 0.2",
+        "toy / Slow mover / train / seed 1 / track test": "rate: 0.1 -> 0.2",
+        "toy / Slow mover / train / seed 1 / score test": "its trajectories change",
+    }
+    assert len(prospect.found_done) == 5
+
+
+def test_status_tells_a_killed_run_from_one_in_progress(project):
+    """The status of a run whose process is gone says that it ended without a word."""
+    from orchestrator.progress import describe
+
+    conduct(project.options(), project.paths)
+    status = json.loads(project.paths.status.read_text())
+    assert describe(status).startswith("finished: 8/8 jobs done")
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    write_json(project.paths.status, {**status, "state": "running", "pid": dead.pid})
+    assert "ended without a word" in describe(json.loads(project.paths.status.read_text()))
