@@ -41,11 +41,23 @@ class Records(StrEnum):
 
 
 ParamsFile = Annotated[Path, typer.Option("--params", help="The parameters: what runs.")]
-Executor = Annotated[Executors, typer.Option(help="This process, or Ray (RAY_ADDRESS names a cluster).")]
-Record = Annotated[Records, typer.Option(help="MLflow (MLFLOW_TRACKING_URI names a server), or nothing.")]
-Workers = Annotated[int | None, typer.Option(min=1, help="Jobs at once; default: as many as there is room for.")]
-Gpus = Annotated[float, typer.Option(min=0, help="Share of a GPU that each job takes on Ray; 0: CPU only.")]
-CheckpointSeconds = Annotated[float, typer.Option(min=0, help="Seconds between the checkpoints of a training.")]
+Executor = Annotated[
+    Executors, typer.Option(envvar="TRACKMEET_EXECUTOR", help="This process, or Ray (RAY_ADDRESS names a cluster).")
+]
+Record = Annotated[
+    Records, typer.Option(envvar="TRACKMEET_RECORD", help="MLflow (MLFLOW_TRACKING_URI names a server), or nothing.")
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(envvar="TRACKMEET_WORKERS", min=1, help="Jobs at once; default: as many as there is room for."),
+]
+Gpus = Annotated[
+    float, typer.Option(envvar="TRACKMEET_GPUS", min=0, help="Share of a GPU that each job takes on Ray; 0: CPU only.")
+]
+CheckpointSeconds = Annotated[
+    float,
+    typer.Option(envvar="TRACKMEET_CHECKPOINT_SECONDS", min=0, help="Seconds between the checkpoints of a training."),
+]
 
 
 @app.command()
@@ -56,7 +68,7 @@ def run(
     executor: Executor = Executors.ray,
     record: Record = Records.mlflow,
     workers: Workers = None,
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads of each job.")] = 1,
+    threads: Annotated[int, typer.Option(envvar="TRACKMEET_THREADS", min=1, help="CPU threads of each job.")] = 1,
     gpus: Gpus = 0.0,
     device: Annotated[str, typer.Option(help="Torch device; default: cuda where jobs take a GPU, else cpu.")] = "",
     lanes: Annotated[int, typer.Option(min=1, help="Sequences tracked at once by one job.")] = 32,
@@ -65,7 +77,10 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run and why; run nothing.")] = False,
     with_parent: Annotated[bool, typer.Option("--with-parent", help="End when the parent process ends.")] = False,
 ) -> None:
-    """Run the experiments: whatever is not done yet, in parallel; results go to build/results."""
+    """Run the experiments: whatever is not done yet, in parallel; results go to build/results.
+
+    How to run is no parameter of the experiments: under `dvc repro` it is set by the environment.
+    """
     from orchestrator.conduct import Options, conduct, look
     from orchestrator.executor import Settings
     from orchestrator.store import Store

@@ -58,7 +58,7 @@ def params() -> dict[str, Any]:
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, params: dict[str, Any]) -> Iterator[Project]:
     """A toy project in the working directory."""
-    shutil.copytree(Path(__file__).parent / "toy", tmp_path / "toy")
+    shutil.copytree(Path(__file__).parent / "orchestrator" / "toy", tmp_path / "toy")
     (tmp_path / "data" / "squares").mkdir(parents=True)
     (tmp_path / "data" / "squares" / "brightness.txt").write_text("200")
     monkeypatch.chdir(tmp_path)
