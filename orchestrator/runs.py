@@ -357,25 +357,22 @@ class _Store:
         if run is None:
             run = self._client.create_run(experiment, trial["timestamp_ms"], {KEY_TAG: key}, run_name=trial["name"])
         run_id = self._runs[key] = run.info.run_id
-        self._client.update_run(run_id, status="RUNNING", name=trial["name"])
+        if (run.info.status, run.info.run_name) != ("RUNNING", trial["name"]):
+            self._client.update_run(run_id, status="RUNNING", name=trial["name"])
 
-        def log_tags(batch: Sequence[Entry]) -> None:
-            self._client.log_batch(run_id, tags=[RunTag(tag["name"], tag["value"]) for tag in batch])
-
-        def log_settings(batch: Sequence[Entry]) -> None:
-            self._client.log_batch(run_id, params=[Param(one["name"], one["value"][:MAX_SETTING]) for one in batch])
+        def log(batch: Sequence[Entry]) -> None:
+            params = [Param(one["name"], one["value"][:MAX_SETTING]) for one in batch if one["what"] == "setting"]
+            tags = [RunTag(one["name"], one["value"]) for one in batch if one["what"] == "tag"]
+            self._client.log_batch(run_id, params=params, tags=tags)
 
         told = trial["tags"] | ({"mlflow.note.content": trial["description"]} if trial["description"] else {})
-        tags = [{"what": "tag", "key": key, "name": name, "value": value} for name, value in told.items()]
-        settings = [
-            {"what": "setting", "key": key, "name": name, "value": value}
-            for name, value in trial["settings"].items()
-            if run.data.params.get(name) != value[:MAX_SETTING]
-        ]
-        for batch in _chunks(tags, 100):  # MLflow takes no more at once
-            self._each(batch, log_tags)
-        for batch in _chunks(settings, 100):
-            self._each(batch, log_settings)
+        fresh = [("tag", name, value) for name, value in told.items() if run.data.tags.get(name) != value]
+        for name, value in trial["settings"].items():
+            if run.data.params.get(name) != value[:MAX_SETTING]:
+                fresh.append(("setting", name, value))
+        items = [{"what": what, "key": key, "name": name, "value": value} for what, name, value in fresh]
+        for batch in _chunks(items, 100):  # MLflow takes no more at once
+            self._each(batch, log)
         if any(len(value) > MAX_SETTING for value in trial["settings"].values()):
             self._client.log_dict(run_id, trial["settings"], "settings.json")
 
