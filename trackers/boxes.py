@@ -54,11 +54,12 @@ def iou(a: Array, b: Array) -> Array:
     sides = (high - low).clip(min=0)
     intersection = sides[..., 0] * sides[..., 1]
     union = area(a) + area(b) - intersection
-    return intersection / _namespace(a).where(union == 0, _namespace(a).ones_like(union), union)
+    ratio = intersection / _namespace(a).where(union == 0, _namespace(a).ones_like(union), union)
+    return ratio.clip(max=1)  # where x is much larger than width, rounding may pass it
 
 
 def clip(boxes: Array, width: float, height: float) -> Array:
-    """The part of each box inside the image [0, width] x [0, height]; empty (width 0) if none."""
+    """The part of each box inside the image [0, width] x [0, height]; width or height 0 if none."""
     edges = xywh_to_xyxy(boxes)
     x = edges[..., 0::2].clip(0, width)
     y = edges[..., 1::2].clip(0, height)

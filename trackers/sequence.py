@@ -49,6 +49,8 @@ class Sequence:
     groundtruth: np.ndarray
 
     def __post_init__(self) -> None:
+        if len(self.frames) == 0:
+            raise ValueError(f"sequence {self.name}: expected at least one frame, got none")
         if self.groundtruth.shape != (len(self.frames), 4):
             raise ValueError(
                 f"sequence {self.name}: expected groundtruth of shape ({len(self.frames)}, 4), one box "

@@ -71,9 +71,12 @@ class SingleTracker(Tracker):
         boxes = np.empty((len(lanes), 4))
         for i, (lane, image) in enumerate(zip(lanes, images, strict=True)):
             try:
-                boxes[i] = self.single[lane].update(image)
+                box = np.asarray(self.single[lane].update(image), float)
+                if box.shape != (4,):
+                    raise ValueError(f"expected a box of 4 numbers from update, got shape {box.shape}")
             except Exception as cause:
                 raise LaneError(lane, cause) from cause
+            boxes[i] = box
         return boxes
 
 

@@ -92,7 +92,7 @@ def _serve_starts(tracker: Tracker, lanes: dict[int, _Lane]) -> dict[int, None]:
 
 def _serve_steps(tracker: Tracker, lanes: dict[int, _Lane]) -> dict[int, Region]:
     images = [lane.sequence.frames[lane.asked.t] for lane in lanes.values()]
-    regions = np.asarray(_guarded(lanes, lambda: tracker.update(list(lanes), images)), float)
+    regions = _guarded(lanes, lambda: np.asarray(tracker.update(list(lanes), images), float))
     if regions.shape != (len(lanes), 4):
         raise TrackingError(
             f"{type(tracker).__name__}.update: expected boxes of shape ({len(lanes)}, 4), got {regions.shape}"

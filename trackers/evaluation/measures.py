@@ -46,9 +46,8 @@ def overlaps(regions: np.ndarray, groundtruth: np.ndarray) -> np.ndarray:
 
     NaN where the target is absent; 0 where the prediction is NaN or of no size.
     """
-    predicted = np.isfinite(regions).all(-1) & (regions[..., 2:] > 0).all(-1)
-    present = np.isfinite(groundtruth).all(-1)
-    return np.where(present, np.where(predicted, boxes.iou(regions, groundtruth), 0.0), np.nan)
+    predicted = np.isfinite(regions).all(-1, keepdims=True)
+    return boxes.iou(np.where(predicted, regions, 0.0), groundtruth)
 
 
 def average_overlap(regions: np.ndarray, groundtruth: np.ndarray, count_first: bool = False) -> np.ndarray:

@@ -17,6 +17,7 @@ import importlib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field, make_dataclass
+from functools import partial
 from typing import Any
 
 from trackers.tracker import SingleTracker, Tracker
@@ -68,12 +69,11 @@ def _of_class(module: str, tracker_class: Any, name: str) -> Family:
         kind = Any if parameter.annotation is parameter.empty else parameter.annotation
         default = () if parameter.default is parameter.empty else (field(default=parameter.default),)
         fields.append((parameter.name, kind, *default))
-    config_class = make_dataclass("Config", fields, frozen=True, namespace={"__module__": module})
+    config_class = make_dataclass("Config", fields, frozen=True, kw_only=True)
+    config_class.__module__ = module  # where the names in its annotations mean something
 
     def tracker(config: Any, weights: Weights, device: str) -> Tracker:
-        settings = vars(config)
-        if issubclass(tracker_class, Tracker):
-            return tracker_class(**settings)
-        return SingleTracker(lambda: tracker_class(**settings))
+        create: Callable[[], Any] = partial(tracker_class, **vars(config))
+        return create() if issubclass(tracker_class, Tracker) else SingleTracker(create)
 
     return Family(module, config_class, lambda config: [], tracker)
