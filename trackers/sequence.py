@@ -70,7 +70,9 @@ def check_box(box: Region, image: Image, where: str) -> None:
     height, width = image.shape[:2]
     x, y, w, h = (float(value) for value in box)
     if not np.all(np.isfinite(box)) or w <= 0 or h <= 0:
-        raise ValueError(f"{where}: expected a finite box of positive size, got x={x:g} y={y:g} width={w:g} height={h:g}")
+        raise ValueError(
+            f"{where}: expected a finite box of positive size, got x={x:g} y={y:g} width={w:g} height={h:g}"
+        )
     if x >= width or y >= height or x + w <= 0 or y + h <= 0:
         raise ValueError(
             f"{where}: expected a box that touches the {width} x {height} image, "
