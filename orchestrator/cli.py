@@ -189,8 +189,9 @@ def replay() -> None:
 @app.command()
 def ui() -> None:
     """Open the MLflow UI on the record of the runs."""
-    from orchestrator.runs import ui_command
+    from orchestrator.runs import default_uri, initialize, ui_command
 
+    initialize(default_uri(here().root))  # a fresh clone has no database yet, and a run may be making it
     raise typer.Exit(subprocess.call(ui_command(here().root)))
 
 

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 # What a bare GPU machine does not have.
-ABSENT = ("ray", "mlflow", "dvc", "yaml", "scipy", "sklearn", "matplotlib", "jinja2", "pydantic", "safetensors")
+ABSENT = ("ray", "mlflow", "dvc", "yaml", "scipy", "sklearn", "matplotlib", "jinja2")
 
 
 def python(code: str, **options) -> subprocess.CompletedProcess[str]:

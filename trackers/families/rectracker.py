@@ -196,7 +196,9 @@ class Model(nn.Module):
         x = x.flatten(0, 1).permute(0, 3, 1, 2)  # (L T, C, K, K), channels last
         phi = self._convolve(x).tanh_()  # (L T, F, S, S)
         phi = phi.permute(0, 2, 3, 1).flatten(1)  # (L T, S S F)
-        return self.see(phi).unflatten(0, (lanes, T))  # (L, T, G)
+        # In this order two cores share the weights, the larger factor, when few lanes are tracked.
+        seen = torch.addmm(self.see.bias[:, None], self.see.weight, phi.t())  # (G, L T)
+        return seen.t().contiguous().unflatten(0, (lanes, T))  # (L, T, G)
 
     def _convolve(self, x: Tensor) -> Tensor:
         r = self.conv.stride[0]
