@@ -1,0 +1,117 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from trackers.evaluation.statistics import Estimate, bootstrap_interval, difference, paired_difference
+
+few = {"resamples": 300}
+samples = arrays(float, st.integers(1, 30), elements=st.floats(0, 1))
+
+
+def test_the_interval_of_two_values_by_hand():
+    """Resampling {0, 1} gives means 0, 1/2, 1 with probability 1/4, 1/2, 1/4: the middle 95% is [0, 1]."""
+    assert bootstrap_interval(np.array([0.0, 1.0])) == (0, 1)
+
+
+def test_the_interval_of_many_values_is_the_normal_one():
+    """For 400 values the bootstrap comes to mean ± 1.96 standard errors."""
+    values = np.random.default_rng(1).normal(0.5, 0.2, 400)
+    error = 1.96 * values.std() / np.sqrt(400)
+    assert bootstrap_interval(values) == pytest.approx((values.mean() - error, values.mean() + error), abs=0.05 * error)
+
+
+def test_95_of_100_intervals_hold_the_truth():
+    """Of samples of 200 from a normal population, about 95% of the intervals contain its mean, as of differences."""
+    rng = np.random.default_rng(0)
+    held = {"mean": 0, "pairs": 0, "std": 0}
+    for _ in range(300):
+        a, b = rng.normal(0.6, 0.2, 200), rng.normal(0.5, 0.1, 200)
+        low, high = bootstrap_interval(a, **few)
+        pairs, std = paired_difference(a, b, **few), paired_difference(a, b, "std", **few)
+        held["mean"] += low <= 0.6 <= high
+        held["pairs"] += pairs.low <= 0.1 <= pairs.high
+        held["std"] += std.low <= 0.1 <= std.high
+    assert all(300 * 0.9 <= n <= 300 * 0.985 for n in held.values()), held
+
+
+@given(samples)
+def test_the_interval_lies_among_the_values(values):
+    """No resampled mean is beyond the least or the greatest value; the same seed gives the same interval."""
+    low, high = bootstrap_interval(values, **few)
+    assert values.min() - 1e-9 <= low <= high <= values.max() + 1e-9
+    assert (low, high) == bootstrap_interval(values, **few)
+
+
+@given(samples, st.sampled_from(["mean", "std"]))
+def test_nothing_differs_from_itself(values, statistic):
+    """Of identical inputs the difference is 0 and its interval [0, 0], exactly."""
+    assert paired_difference(values, values.copy(), statistic, **few) == Estimate(0, 0, 0, len(values))
+
+
+@given(samples, st.floats(-1, 1))
+def test_a_constant_difference_is_certain(values, shift):
+    """Pairing removes what both sides share: a constant shift has an interval of no width, and no spread."""
+    assert vars(paired_difference(values + shift, values, **few)) == pytest.approx(
+        {"effect": shift, "low": shift, "high": shift, "n": len(values)}, abs=1e-9
+    )
+    assert paired_difference(values + shift, values, "std", **few).high == pytest.approx(0, abs=1e-6)
+
+
+@given(samples, st.sampled_from(["mean", "std"]))
+def test_a_difference_has_a_sign(values, statistic):
+    """b minus a is a minus b, turned around."""
+    other = np.sqrt(values)
+    there, back = paired_difference(values, other, statistic, **few), paired_difference(other, values, statistic, **few)
+    assert (back.effect, back.low, back.high) == pytest.approx((-there.effect, -there.high, -there.low), abs=1e-9)
+
+
+def test_effects_by_hand():
+    """{1, 3} minus {0, 0}: means differ by 2, standard deviations (over n) by 1."""
+    a, b = np.array([1.0, 3]), np.zeros(2)
+    assert paired_difference(a, b) == Estimate(2, 1, 3, 2)
+    assert paired_difference(a, b, "std") == Estimate(1, 0, 1, 2)
+
+
+def test_runs_are_not_sequences():
+    """A sequence is resampled with all its runs: twice the runs with the same values is no more evidence."""
+    values = np.random.default_rng(0).uniform(size=20)
+    assert bootstrap_interval(np.stack([values] * 3, 1)) == pytest.approx(bootstrap_interval(values))
+    runs = np.array([[0.0, 1.0], [1.0, 0.0]])  # each sequence has the mean 1/2, each run a spread of 1/2
+    assert bootstrap_interval(runs) == (0.5, 0.5)
+    assert paired_difference(runs, np.zeros(2), "std").effect == 0.5
+
+
+def test_cells_on_the_same_sequences_are_resampled_together():
+    """Cells of one set that cancel in every sequence leave no doubt; on sets of their own they leave much."""
+    a, zero = np.random.default_rng(0).normal(size=40), np.zeros(40)
+    together = difference([[(a, zero), (-a, zero)]], "mean", **few)
+    assert vars(together) == pytest.approx({"effect": 0, "low": 0, "high": 0, "n": 40}, abs=1e-9)
+    apart = difference([[(a, zero)], [(-a, zero)]], "mean", **few)
+    assert apart.n == 80
+    assert apart.low < -0.05 < 0.05 < apart.high
+
+
+def test_blocks_of_resamples_do_not_show():
+    """Any number of resamples is drawn, in whole blocks or not."""
+    values = np.random.default_rng(0).normal(size=50)
+    intervals = [bootstrap_interval(values, resamples) for resamples in (2000, 2123)]
+    assert intervals[0] == pytest.approx(intervals[1], abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: bootstrap_interval(np.array([])), r"at least one, got shape \(0,\)"),
+        (lambda: bootstrap_interval(np.zeros((2, 2, 2))), r"got shape \(2, 2, 2\)"),
+        (lambda: bootstrap_interval(np.array([1, np.nan])), r"expected finite values, got \[nan\] of sequence 1"),
+        (lambda: paired_difference(np.zeros(3), np.zeros(4)), r"same sequences in every pair of a set, got \[3, 4\]"),
+        (lambda: difference([], "mean"), "at least one pair"),
+        (lambda: difference([[]], "std"), "at least one pair"),
+    ],
+)
+def test_what_cannot_be_paired_is_refused(call, message):
+    """Missing, unfinished and unmatched values are errors that say so."""
+    with pytest.raises(ValueError, match=message):
+        call()
