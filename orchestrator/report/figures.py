@@ -1,0 +1,232 @@
+"""Figures: strips of example frames (plain arrays), and charts (matplotlib)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from orchestrator.report.paper import Paper
+from orchestrator.report.results import Pictures, Study, Trial
+from orchestrator.report.scores import Grid
+from orchestrator.results import slug
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's colours, told apart with any kind of colour vision.
+GROUNDTRUTH, PREDICTION = (86, 180, 233), (230, 159, 0)
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#999999")
+CHART_STYLE = {
+    "axes.grid": True,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 9,
+    "font.size": 9,
+    "grid.color": "#dddddd",
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "lines.linewidth": 1.4,
+    "lines.markersize": 4,
+    "savefig.transparent": True,  # the page's own background, light or dark, shows through
+}
+FRAME = 200  # pixels: the height at which a frame is shown
+GAP = 4  # pixels between frames
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Pictures of one sequence as one tracker saw it, by their paths below the report.
+
+    boxes: frames with groundtruth and prediction. masks: attention and masked frames; None if it looks everywhere.
+    """
+
+    boxes: Path
+    masks: Path | None
+
+
+def write_strips(study: Study, folder: Path) -> dict[tuple[str, str, str], Strip]:
+    """The example sequences of every trial as PNG; by trial's name, benchmark and sequence."""
+    strips = {}
+    for trial in study.trials:
+        for benchmark in trial.benchmarks:
+            pictures = trial.pictures(benchmark)
+            if pictures is None:
+                continue
+            for i, sequence in enumerate(pictures.sequences):
+                name = slug(f"{benchmark}-{sequence}")
+                boxes = trial_folder(study, trial) / f"{name}.png"
+                _write(folder / boxes, boxes_strip(pictures, i))
+                masks = None
+                if pictures.attention is not None:
+                    masks = boxes.with_name(f"{name}-attention.png")
+                    _write(folder / masks, masks_strip(pictures, i))
+                strips[trial.name, benchmark, sequence] = Strip(boxes, masks)
+    return strips
+
+
+def trial_folder(study: Study, trial: Trial) -> Path:
+    """Where, below the report, the pictures of that trial lie."""
+    return Path("figures") / study.name / trial.folder.name
+
+
+def boxes_strip(pictures: Pictures, i: int) -> np.ndarray:
+    """Sequence i: its frames side by side, groundtruth and prediction drawn on top; RGB (height, width, 3)."""
+    frames = []
+    for frame, truth, region, number in zip(
+        pictures.frames[i], pictures.groundtruth[i], pictures.regions[i], pictures.numbers, strict=True
+    ):
+        image = _enlarged(frame)
+        scale = image.shape[0] / frame.shape[0]
+        _draw_box(image, truth * scale, GROUNDTRUTH)
+        _draw_box(image, region * scale, PREDICTION)
+        cv2.putText(image, str(number), (5, 17), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255, 255, 255), 1, cv2.LINE_AA)
+        frames.append(image)
+    return _side_by_side(frames)
+
+
+def masks_strip(pictures: Pictures, i: int) -> np.ndarray:
+    """Sequence i: the attention masks, each as a share of its largest value; below them the masked frames."""
+    assert pictures.attention is not None
+    attention = np.nan_to_num(pictures.attention[i].astype(np.float32), nan=0.0)
+    shares = attention / np.maximum(attention.max((1, 2), keepdims=True), 1e-12)  # (t, height, width) in [0, 1]
+    masks = [_enlarged((share * 255).round().astype(np.uint8)) for share in shares]
+    masked = [
+        _enlarged((_rgb(frame) * share[..., None]).round().astype(np.uint8))
+        for frame, share in zip(pictures.frames[i], shares, strict=True)
+    ]
+    rows = [_side_by_side(masks), _side_by_side(masked)]
+    gap = np.full((GAP, rows[0].shape[1], 3), 128, np.uint8)
+    return np.concatenate([rows[0], gap, rows[1]])
+
+
+def _rgb(frame: np.ndarray) -> np.ndarray:
+    return frame if frame.ndim == 3 else np.repeat(frame[..., None], 3, -1)
+
+
+def _enlarged(frame: np.ndarray) -> np.ndarray:
+    """RGB, about FRAME pixels high: whole pixels repeated for small frames, area averages of large ones."""
+    height, width = frame.shape[:2]
+    if height <= FRAME:
+        times = max(1, round(FRAME / height))
+        return np.ascontiguousarray(_rgb(frame).repeat(times, 0).repeat(times, 1))
+    return cv2.resize(_rgb(frame), (round(width * FRAME / height), FRAME), interpolation=cv2.INTER_AREA)
+
+
+def _draw_box(image: np.ndarray, box: np.ndarray, colour: tuple[int, int, int]) -> None:
+    if not np.isfinite(box).all():
+        return  # the target is absent
+    x, y, w, h = np.clip(box, -1e4, 1e4)
+    corner = (round(float(x)), round(float(y)))
+    cv2.rectangle(image, corner, (round(float(x + w)) - 1, round(float(y + h)) - 1), colour, 2)
+
+
+def _side_by_side(frames: list[np.ndarray]) -> np.ndarray:
+    gap = np.full((frames[0].shape[0], GAP, 3), 128, np.uint8)
+    return np.concatenate([part for frame in frames for part in (frame, gap)][:-1], 1)
+
+
+def _write(path: Path, image: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _, content = cv2.imencode(".png", image[..., ::-1])
+    path.write_bytes(content.tobytes())
+
+
+# Charts
+
+
+def write_charts(study: Study, paper: Paper, grid: Grid, folder: Path) -> dict[str, Path]:
+    """Training curves and score by length, where there is something to draw; paths below the report, by chart."""
+    import matplotlib as mpl
+
+    charts: dict[str, Callable[[], Figure]] = {}
+    if any(trial.curves for trial in study.trials):
+        charts["training"] = lambda: _training(study)
+    if grid.cells and len(study.lengths) > 1:
+        charts["length"] = lambda: _by_length(study, paper, grid)
+    paths = {name: Path("figures") / study.name / f"{name}.png" for name in charts}
+    for name, draw in charts.items():
+        (folder / paths[name]).parent.mkdir(parents=True, exist_ok=True)
+        with mpl.rc_context(CHART_STYLE):
+            # No software version in the file: the same results give the same bytes.
+            draw().savefig(folder / paths[name], dpi=144, metadata={"Software": None})
+    return paths
+
+
+def _training(study: Study) -> Figure:
+    """One panel a metric, one line a trial; a tracker keeps its colour, training data its dashes."""
+    trained = [trial for trial in study.trials if trial.curves]
+    metrics = list(dict.fromkeys(name for trial in trained for name in trial.curves))
+    dashes = dict(zip(dict.fromkeys(trial.train for trial in trained), ("-", "--", ":", "-."), strict=False))
+    colours = _colours(study)
+    figure, panels = _panels(metrics)
+    for metric, axes in zip(metrics, panels, strict=True):
+        drawn = [trial for trial in trained if metric in trial.curves]
+        for trial in drawn:
+            steps, values = trial.curves[metric].T
+            axes.plot(steps, values, dashes.get(trial.train, "-"), color=colours[trial.tracker], label=trial.name)
+        axes.set_xlabel("step")
+        if all((trial.curves[metric][:, 1] > 0).all() for trial in drawn):
+            axes.set_yscale("log")
+    _legend(figure, panels)
+    return figure
+
+
+def _by_length(study: Study, paper: Paper, grid: Grid) -> Figure:
+    """One panel a benchmark, one line a tracker in its 95% interval; crosses are the paper's own, if comparable."""
+    figure, panels = _panels(list(study.benchmarks), shared=True)
+    for benchmark, axes in zip(study.benchmarks, panels, strict=True):
+        for tracker, colour in _colours(study).items():
+            cells = {length: grid.get(tracker, benchmark, length) for length in study.lengths}
+            found = {length: cell for length, cell in cells.items() if cell is not None}
+            printed = {length: paper.cells.get((tracker, benchmark, length)) for length in study.lengths}
+            if found:
+                low, high = zip(*(cell.interval for cell in found.values()), strict=True)
+                axes.fill_between(list(found), low, high, color=colour, alpha=0.15, linewidth=0)
+                axes.plot(list(found), [cell.mean for cell in found.values()], "o-", color=colour, label=tracker)
+            if study.comparable:
+                means = {length: cell.mean for length, cell in printed.items() if cell is not None}
+                axes.plot(list(means), list(means.values()), "x", color=colour)
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(study.lengths, [str(length) for length in study.lengths])
+        axes.minorticks_off()
+        axes.set_xlabel("length in frames")
+        axes.label_outer()
+    panels[0].set_ylim(bottom=0)  # of all: they share it
+    figure.supylabel(paper.measure.replace("_", " "), fontsize=9)
+    _legend(figure, panels)
+    return figure
+
+
+def _colours(study: Study) -> dict[str, str]:
+    return {tracker: COLOURS[i % len(COLOURS)] for i, tracker in enumerate(study.trackers)}
+
+
+def _panels(titles: list[str], shared: bool = False) -> tuple[Figure, list[Axes]]:
+    from matplotlib.figure import Figure  # without pyplot: no display, no state
+
+    columns = min(2, len(titles))
+    lines = -(-len(titles) // columns)
+    figure = Figure(figsize=(7.2, 2.6 * lines + 0.8), layout="constrained")
+    panels = list(figure.subplots(lines, columns, squeeze=False, sharey=shared).flat)
+    for axes in panels[len(titles) :]:
+        axes.set_visible(False)
+    for axes, title in zip(panels, titles, strict=False):
+        axes.set_title(title)
+    return figure, panels[: len(titles)]
+
+
+def _legend(figure: Figure, panels: list[Axes]) -> None:
+    """One legend for all panels, below them."""
+    entries: dict[str, Any] = {}
+    for axes in panels:
+        handles, labels = axes.get_legend_handles_labels()
+        entries |= dict(zip(labels, handles, strict=True))
+    if entries:
+        figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=3)

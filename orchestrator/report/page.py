@@ -1,0 +1,96 @@
+"""The report's page: one HTML file that needs neither network nor server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from orchestrator.report.claims import Finding
+from orchestrator.report.figures import GROUNDTRUTH, PREDICTION, Strip
+from orchestrator.report.paper import Comparison, Paper
+from orchestrator.report.results import Study, Trial
+from orchestrator.report.scores import Grid
+from trackers.evaluation.statistics import Estimate
+
+Tile = tuple[str, Strip | None]  # a tracker, and what it saw
+
+
+@dataclass(frozen=True)
+class Section:
+    """All that the page says of one study. strips: see `figures.write_strips`. charts: see `figures.write_charts`."""
+
+    study: Study
+    paper: Paper
+    grid: Grid
+    findings: Sequence[Finding]
+    strips: Mapping[tuple[str, str, str], Strip]
+    charts: Mapping[str, Path]
+
+    def best(self, benchmark: str, length: int) -> str | None:
+        """The tracker with the highest mean there; None if there is nothing to compare."""
+        cells = {tracker: self.grid.get(tracker, benchmark, length) for tracker in self.study.trackers}
+        means = {tracker: cell.mean for tracker, cell in cells.items() if cell is not None}
+        return max(means, key=means.__getitem__) if len(means) > 1 else None
+
+    def comparisons(self) -> Sequence[Comparison]:
+        """The paper's figures; where it names none, all trackers next to each other."""
+        everyone = Comparison("Pictures", "The same sequences, as each tracker saw them.", self.study.trackers, True)
+        return self.paper.pictures or (everyone,)
+
+    def tiles(self, comparison: Comparison, benchmark: str) -> Iterator[tuple[str, list[Tile]]]:
+        """Each example sequence of that benchmark, with what each tracker of the comparison saw of it."""
+        trials = {tracker: self._pictured(tracker, benchmark) for tracker in comparison.trackers}
+        names = {trial.name for trial in trials.values() if trial is not None}
+        for sequence in sorted({s for name, b, s in self.strips if name in names and b == benchmark}):
+            yield (
+                sequence,
+                [
+                    (tracker, self.strips.get((trial.name, benchmark, sequence)) if trial else None)
+                    for tracker, trial in trials.items()
+                ],
+            )
+
+    def _pictured(self, tracker: str, benchmark: str) -> Trial | None:
+        """The first of the tracker's trials that has pictures of the benchmark."""
+        drawn = {name for name, b, _ in self.strips if b == benchmark}
+        return next((t for t in self.study.trials if t.tracker == tracker and t.name in drawn), None)
+
+
+def render(sections: Sequence[Section]) -> str:
+    """The page as HTML."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"flattened": flattened, "largest_end": largest_end, "signed": signed}
+    colours = {"groundtruth": f"rgb{GROUNDTRUTH}", "prediction": f"rgb{PREDICTION}"}
+    return environment.get_template("page.html").render(sections=sections, colours=colours)
+
+
+def largest_end(estimates: Iterable[Estimate | None]) -> float:
+    """How far from 0 their intervals reach: half the width of an axis that shows them all."""
+    return max((abs(end) for e in estimates if e is not None for end in (e.low, e.high)), default=0) or 1.0
+
+
+def signed(value: float, digits: int = 3) -> str:
+    """With its sign, typeset: +0.120, −0.066."""
+    return f"{value:+z.{digits}f}".replace("-", "−")
+
+
+def flattened(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested settings as one level: {"a": {"b": 1}} -> {"a.b": 1}."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{name}.{inner}": v for inner, v in flattened(value).items()}
+        else:
+            flat[name] = value
+    return flat

@@ -1,0 +1,162 @@
+"""Cells: one tracker on one benchmark; and all of them as one tidy table, a number a row."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from orchestrator.report.paper import Paper
+from orchestrator.report.results import Quantity, Study, Trial
+from trackers.evaluation.statistics import bootstrap_interval
+
+COLUMNS = (
+    "study", "tracker", "benchmark", "protocol", "subset", "length", "fold", "measure",
+    "value", "std", "low", "high", "n", "paper",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Scores of one tracker on one benchmark. values: (len(sequences), runs), a run for each seed.
+
+    Folds of one seed are one run: each tests its own sequences. The unit of every statistic is the
+    sequence: seeds are averaged, never counted as more sequences.
+    """
+
+    sequences: tuple[str, ...]
+    values: np.ndarray
+
+    @property
+    def n(self) -> int:
+        """Number of sequences."""
+        return len(self.sequences)
+
+    def of(self, sequences: Sequence[str]) -> np.ndarray:
+        """The values (len(sequences), runs) of these sequences."""
+        rows = {name: i for i, name in enumerate(self.sequences)}
+        return self.values[[rows[name] for name in sequences]]
+
+    @property
+    def mean(self) -> float:
+        """Over sequences and runs."""
+        return float(self.values.mean())
+
+    @property
+    def std(self) -> float:
+        """Over the sequences of a run (dividing by n, as papers do), averaged over runs."""
+        return float(self.values.std(0).mean())
+
+    @cached_property
+    def interval(self) -> tuple[float, float]:
+        """95% bootstrap interval of the mean, resampling sequences."""
+        return bootstrap_interval(self.values.mean(1))
+
+
+def pool(trials: Iterable[Trial], benchmark: str, quantity: Quantity) -> Cell | None:
+    """What these trials of one tracker scored there; None if nothing.
+
+    Where seeds tested different sequences (a fold of one failed), those that all of them tested count.
+    """
+    runs: dict[int, dict[str, float]] = {}
+    for trial in trials:
+        scores = trial.scores.get(benchmark)
+        if scores is not None and quantity in scores.values:
+            run = runs.setdefault(trial.seed, {})
+            run.update(zip(scores.sequences, scores.values[quantity].tolist(), strict=True))
+    sequences = sorted(set.intersection(*(set(run) for run in runs.values()))) if runs else []
+    if not sequences:
+        return None
+    values = np.array([[run[name] for run in runs.values()] for name in sequences])  # (sequences, runs)
+    return Cell(tuple(sequences), values)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """All cells of a study, folds and seeds pooled; absent where no trial got that far.
+
+    measured: by tracker, benchmark and quantity. cells: those of the measure and protocol that the
+    paper reports, by tracker, benchmark and length.
+    """
+
+    study: Study
+    measured: Mapping[tuple[str, str, Quantity], Cell]
+    cells: Mapping[tuple[str, str, int], Cell]
+
+    def get(self, tracker: str, benchmark: str, length: int) -> Cell | None:
+        """That one of `cells`, or None."""
+        return self.cells.get((tracker, benchmark, length))
+
+    def failed(self, tracker: str, benchmark: str) -> bool:
+        """Whether a trial of this tracker failed that was to run on this benchmark."""
+        return any(t.tracker == tracker and benchmark in t.benchmarks for t in self.study.failures)
+
+
+def grid(study: Study, paper: Paper) -> Grid:
+    """Pool the study's trials, tracker by tracker and benchmark by benchmark."""
+    measured = {}
+    for tracker in study.trackers:
+        trials = study.trials_of(tracker)
+        for benchmark in study.benchmarks:
+            scored = [trial.scores[benchmark] for trial in trials if benchmark in trial.scores]
+            for quantity in dict.fromkeys(quantity for scores in scored for quantity in scores.values):
+                cell = pool(trials, benchmark, quantity)
+                if cell is not None:
+                    measured[tracker, benchmark, quantity] = cell
+    reported = {
+        (tracker, benchmark, quantity.length): cell
+        for (tracker, benchmark, quantity), cell in measured.items()
+        if (quantity.measure, quantity.protocol) == (paper.measure, paper.protocol) and quantity.length is not None
+    }
+    return Grid(study, measured, reported)
+
+
+def rows(grid: Grid, paper: Paper) -> Iterator[dict[str, object]]:
+    """Everything that was measured, in the columns `COLUMNS`.
+
+    fold "all" pools all folds; where there are several, each has its own row as well. value and
+    std: mean and standard deviation over the n sequences; low, high: 95% bootstrap interval of
+    the mean; paper: the mean that the paper prints, where it has this cell.
+    """
+    for (tracker, benchmark, quantity), cell in grid.measured.items():
+        key = (tracker, benchmark, quantity.length or 0)
+        printed = paper.cells[key] if grid.cells.get(key) is cell and key in paper.cells else None
+        trials = grid.study.trials_of(tracker)
+        folds = sorted({trial.fold for trial in trials if trial.fold is not None})
+        place = {"study": grid.study.name, "tracker": tracker, "benchmark": benchmark}
+        yield place | _row(cell, quantity, "all", printed.mean if printed else None)
+        for fold in folds if len(folds) > 1 else ():
+            part = pool((trial for trial in trials if trial.fold == fold), benchmark, quantity)
+            if part is not None:
+                yield place | _row(part, quantity, fold, None)
+
+
+def _row(cell: Cell, quantity: Quantity, fold: int | str, printed: float | None) -> dict[str, object]:
+    low, high = cell.interval
+    return {
+        "protocol": quantity.protocol,
+        "subset": "all",
+        "length": quantity.length,
+        "fold": fold,
+        "measure": quantity.measure,
+        "value": cell.mean,
+        "std": cell.std,
+        "low": low,
+        "high": high,
+        "n": cell.n,
+        "paper": printed,
+    }
+
+
+def as_csv(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:
+    """The rows as CSV: six decimals (never -0), an empty field for None, lines ended by a newline alone."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([f"{row[c]:z.6f}" if isinstance(row[c], float) else row[c] for c in columns])
+    return file.getvalue()

@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from orchestrator.report import claims, figures, scores
+from orchestrator.report.build import build, trial_figures
+from orchestrator.report.results import Pictures, ResultsError
+from orchestrator.report.tables import as_text
+
+Write = Callable[..., Path]
+
+
+class Page(HTMLParser):
+    """What a page refers to, its text, and whether its tags are balanced."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: set[str] = set()
+        self.resources: list[str] = []
+        self.links: list[str] = []
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        if tag not in ("meta", "img", "source", "br"):
+            self.open.append(tag)
+        self.ids |= {given["id"]} if "id" in given else set()
+        self.resources += [given[name] for name in ("src", "srcset") if name in given]
+        self.links += [given["href"]] if "href" in given else []
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_report_is_whole(report: Path) -> None:
+    """Tables, claims, metrics, plots and a page, of which every link and picture leads somewhere."""
+    rows, verdicts = read_csv(report / "scores.csv"), read_csv(report / "claims.csv")
+    assert tuple(rows[0]) == scores.COLUMNS
+    assert tuple(verdicts[0]) == claims.COLUMNS
+    assert (len(rows), len(verdicts)) == (80, 11)
+    metrics = json.loads((report / "metrics.json").read_text())
+    assert f"{metrics['rectracker']['ConvTracker']['MNIST-Multi-Same']['160']:.6f}" in {row["value"] for row in rows}
+    plot = read_csv(report / "plots" / "rectracker.csv")
+    assert [row["length"] for row in plot] == ["20", "40", "80", "160"]
+
+    html = Page((report / "index.html").read_text(encoding="utf-8"))
+    assert not html.open
+    assert html.resources
+    for path in html.resources:
+        assert (report / path).is_file()
+    for link in html.links:
+        assert link.startswith("https://arxiv.org/") or link[1:] in html.ids or (report / link).is_file()
+    assert "not comparable" in html.text
+    assert "0.36 ± 0.12" in html.text  # ConvTracker's first cell in the paper's Table 1
+
+
+def test_the_same_results_give_the_same_bytes(results_folder: Path, report: Path, tmp_path: Path) -> None:
+    """Every file of a report, pictures too, is the same when it is built again."""
+    again = build(results_folder, tmp_path / "report").parent
+    first, second = (
+        {path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()}
+        for out in (report, again)
+    )
+    assert first == second
+
+
+def test_a_failed_trial_is_a_hole_with_its_error(
+    write_results: Write, tmp_path: Path, trials: list[dict[str, Any]]
+) -> None:
+    """The report stands without a failed trial: it names error and log, and the claims that could not be tested."""
+    lost = trials[5]
+    assert lost["name"] == "RecTracker-Att-3 / MNIST-Multi-Same"
+    lost |= {"state": "failed", "error": "NaN loss at <step> 120", "log": "build/logs/1.log"}
+    folder, out = write_results(), tmp_path / "report"
+    html = Page(build(folder, out).read_text(encoding="utf-8"))
+    assert "1 of 9 trials failed" in html.text
+    assert "NaN loss at <step> 120" in html.text  # escaped in the file, so that the parser gives it back
+    assert "build/logs/1.log" in html.text
+    untested = {row["claim"] for row in read_csv(out / "claims.csv") if row["verdict"] == "not tested"}
+    assert untested == {"one-and-three-gaussians-hardly-differ", "quality-falls-with-length-RecTracker-Att-3"}
+    assert len(read_csv(out / "scores.csv")) == 80 - 8
+    assert read_csv(out / "plots" / "rectracker.csv")[0]["RecTracker-Att-3"] == ""
+    assert as_text(folder).count("failed") == 8
+
+
+def test_a_study_of_one_tracker_alone_reports(
+    write_results: Write, tmp_path: Path, trials: list[dict[str, Any]]
+) -> None:
+    """With one untrained tracker run, and the others not, there is a report with neither curves nor most claims."""
+    for trial in trials[:-1]:
+        trial["state"] = "missing"
+    folder, out = write_results(), tmp_path / "report"
+    build(folder, out)
+    tested = {row["claim"] for row in read_csv(out / "claims.csv") if row["verdict"] != "not tested"}
+    assert tested == {"quality-falls-with-length-KerCorrTracker"}
+    assert "failed" not in as_text(folder)
+    assert not list(out.glob("figures/rectracker/training.png"))
+
+
+def test_a_study_without_a_paper_reports(write_results: Write, tmp_path: Path, trials: list[dict[str, Any]]) -> None:
+    """A user's own study has scores and pictures of all its trackers, and no tables or claims."""
+    del trials[:-2]
+    folder, out = write_results(study="mine"), tmp_path / "report"
+    html = Page(build(folder, out).read_text(encoding="utf-8"))
+    assert not read_csv(out / "claims.csv")
+    assert all(row["paper"] == "" for row in read_csv(out / "scores.csv"))
+    assert {"mine-scores", "mine-picture-1"} <= html.ids
+    assert not re.search(r"Table \d", html.text)
+
+
+def test_damaged_results_leave_the_old_report(write_results: Write, tmp_path: Path) -> None:
+    """When a file cannot be read nothing half-written stays, and the report of before stays as it was."""
+    folder, out = write_results(), tmp_path / "out" / "report"
+    out.mkdir(parents=True)
+    (out / "index.html").write_text("the old one")
+    (folder / "rectracker" / "KerCorrTracker" / "MNIST-Multi-Diff" / "pictures.npz").write_bytes(b"torn")
+    with pytest.raises(ResultsError, match=r"pictures.npz: expected pictures"):
+        build(folder, out)
+    assert [path.name for path in out.parent.rglob("*")] == ["report", "index.html"]
+    assert (out / "index.html").read_text() == "the old one"
+
+
+def test_each_trial_has_its_figures(results_folder: Path, report: Path, trials: list[dict[str, Any]]) -> None:
+    """By a trial's key: a strip of frames for each example sequence, and one of masks where the tracker attends."""
+    found = trial_figures(results_folder, report)
+    keys = {trial["name"]: trial["key"] for trial in trials}
+    assert set(found) == set(keys.values())
+    assert len(found[keys["RecTracker-ID / MNIST-Single-Same"]]) == 2 * 2
+    assert len(found[keys["RecTracker-Att-1 / MNIST-Single-Same"]]) == 2 * 2 * 2
+    assert len(found[keys["KerCorrTracker"]]) == 2 * 4
+    assert all(path.is_file() for paths in found.values() for path in paths)
+
+
+def test_a_terminal_of_80_columns_is_enough(results_folder: Path) -> None:
+    """All trackers by data set and length, mean ± deviation, in lines of at most 80 characters."""
+    lines = as_text(results_folder).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert sum(bool(re.fullmatch(r"  RecTracker-ID +(0\.\d\d ± 0\.\d\d *){4}", line)) for line in lines) == 4
+
+
+def pictures(attention: np.ndarray | None = None, height: int = 100) -> Pictures:
+    """One black sequence of one frame, groundtruth in its upper left, prediction absent."""
+    frames = np.zeros((1, 1, height, height), np.uint8)
+    truth = np.array([[[10.0, 20.0, 30.0, 40.0]]])
+    return Pictures(("s",), (0,), frames, np.full((1, 1, 4), np.nan), truth, attention)
+
+
+def test_boxes_are_drawn_where_they_are() -> None:
+    """A box of x 10, y 20, width 30, height 40 has its outer edge there in the frame shown at twice the size."""
+    strip = figures.boxes_strip(pictures(), 0)
+    rows, columns = np.nonzero((strip == figures.GROUNDTRUTH).all(-1))
+    assert strip.shape == (200, 200, 3)
+    assert abs(rows.min() - 40) <= 1
+    assert abs(rows.max() - 119) <= 1
+    assert abs(columns.min() - 20) <= 1
+    assert abs(columns.max() - 79) <= 1
+    assert not (strip == figures.PREDICTION).all(-1).any()
+
+
+def test_large_frames_are_shown_smaller() -> None:
+    """A frame of 400 pixels is shown at 200, its boxes with it."""
+    strip = figures.boxes_strip(pictures(height=400), 0)
+    rows, _ = np.nonzero((strip == figures.GROUNDTRUTH).all(-1))
+    assert strip.shape == (200, 200, 3)
+    assert abs(rows.min() - 10) <= 1
+
+
+def test_masks_show_shares_of_their_maximum() -> None:
+    """A mask is shown relative to its largest value, over the frame that it weights; an empty one is black."""
+    attention = np.zeros((1, 1, 100, 100), np.float16)
+    attention[..., :50] = 40.0
+    attention[..., 50:] = 10.0
+    view = pictures(attention)
+    strip = figures.masks_strip(Pictures(**{**vars(view), "frames": view.frames + 200}), 0)
+    mask, masked = strip[:200], strip[-200:]
+    assert np.unique(mask[:, :100]).tolist() == [255]
+    assert np.unique(mask[:, 100:]).tolist() == [64]
+    assert np.unique(masked[:, :100]).tolist() == [200]
+    assert np.unique(masked[:, 100:]).tolist() == [50]
+    assert not figures.masks_strip(pictures(attention * 0), 0)[:200].any()
+
+
+def test_pictures_are_written_in_rgb(report: Path) -> None:
+    """The PNG on disk has groundtruth and prediction in the colours of the page's legend."""
+    image = cv2.imread(str(report / "figures/rectracker/KerCorrTracker/MNIST-Single-Same-0000.png"))[..., ::-1]
+    assert image.shape == (200, 7 * 200 + 6 * figures.GAP, 3)
+    for colour in (figures.GROUNDTRUTH, figures.PREDICTION):
+        assert (image == colour).all(-1).any()

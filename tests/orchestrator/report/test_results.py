@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.report import results
+from orchestrator.report.results import ResultsError
+
+Write = Callable[..., Path]
+SCORES = Path("rectracker") / "KerCorrTracker" / "MNIST-Single-Same" / "scores.json"
+
+
+def read_all(folder: Path) -> None:
+    """Read everything that a report reads."""
+    for study in results.read(folder):
+        for trial in study.trials:
+            assert trial.scores
+            assert trial.curves or not trial.train
+            for benchmark in trial.benchmarks:
+                trial.pictures(benchmark)
+
+
+def test_missing_results_are_named(tmp_path: Path) -> None:
+    """A folder that is not there, or holds no study, is refused by its name."""
+    with pytest.raises(ResultsError, match="nowhere: expected the folder"):
+        results.read(tmp_path / "nowhere")
+    with pytest.raises(ResultsError, match=r"expected at least one <study>/study.json, got none"):
+        results.read(tmp_path)
+
+
+def _edit(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]:
+    def damage(path: Path) -> None:
+        entry = json.loads(path.read_text())
+        change(entry)
+        path.write_text(json.dumps(entry))
+
+    return damage
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (Path.unlink, "expected this file, got nothing there"),
+        (lambda path: path.write_text('{"sequences": ["0000", "00'), "expected JSON, got JSONDecodeError"),
+        (lambda path: path.write_bytes(b"\xff\xfe"), "expected JSON, got UnicodeDecodeError"),
+        (lambda path: path.write_text("[]"), 'expected {"sequences", "scores".* got \\[\\]'),
+        (_edit(lambda entry: entry.pop("sequences")), "expected .*KeyError: 'sequences'"),
+        (_edit(lambda entry: entry["scores"][0].pop("length")), "expected .*KeyError: 'length'"),
+        (_edit(lambda entry: entry["scores"][1]["values"].pop()), r"length 40: expected 12 values.* got shape \(11,\)"),
+        (
+            _edit(lambda entry: entry["scores"][0]["values"].__setitem__(3, float("nan"))),
+            "length 20: expected finite values, got nan for sequence 0003",
+        ),
+        (_edit(lambda entry: entry["scores"][0]["values"].__setitem__(0, "high")), "expected .*ValueError"),
+        (
+            _edit(lambda entry: entry["sequences"].__setitem__(1, "0000")),
+            "expected the names of .* different sequences",
+        ),
+    ],
+)
+def test_damaged_scores_are_named(damage: Callable[[Path], None], message: str, write_results: Write) -> None:
+    """Scores that are gone, torn or inconsistent name the file, what was expected and what came."""
+    folder = write_results()
+    damage(folder / SCORES)
+    with pytest.raises(ResultsError, match=f"{SCORES.name}: .*{message}"):
+        read_all(folder)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("study.json", "{}", "expected the key 'trials'"),
+        ("study.json", '{"trials": [{"benchmarks": [], "folder": "x", "colour": "red"}]}', "expected a study and its"),
+        ("RecTracker-ID_MNIST-Single-Same/training.json", '{"loss": [1, 2, 3]}', "expected lists of"),
+        ("KerCorrTracker/MNIST-Multi-Diff/pictures.npz", "PK", "expected pictures"),
+    ],
+)
+def test_other_damaged_files_are_named(file: str, content: str, message: str, write_results: Write) -> None:
+    """So do a study, training curves and pictures that cannot be read."""
+    folder = write_results()
+    (folder / "rectracker" / file).write_text(content)
+    with pytest.raises(ResultsError, match=f"{Path(file).name}: {message}"):
+        read_all(folder)
+
+
+def test_a_trial_of_an_unknown_benchmark_is_refused(write_results: Write, trials: list[dict[str, Any]]) -> None:
+    """A trial may only name trackers and benchmarks that its study lists."""
+    folder = write_results(benchmarks=["MNIST-Single-Same"])
+    with pytest.raises(ResultsError, match=r"study.json: trial RecTracker-ID .* got MNIST-Single-Diff"):
+        results.read(folder)
+
+
+@pytest.mark.parametrize("state", ["failed", "missing"])
+def test_a_trial_that_is_not_done_may_have_no_files(
+    state: str, write_results: Write, trials: list[dict[str, Any]]
+) -> None:
+    """A trial that failed, or was not run, has no scores and is no error."""
+    trials[0]["state"] = state
+    (study,) = results.read(write_results())
+    assert not study.trials[0].scores
+    assert study.trials[1].scores
+    assert bool(study.failures) == (state == "failed")
+
+
+@pytest.mark.parametrize(
+    ("profile", "sample", "comparable"),
+    [("paper", False, True), ("paper", True, False), ("sample", False, False), ("custom", False, False)],
+)
+def test_only_the_papers_settings_and_data_compare(
+    profile: str, sample: bool, comparable: bool, write_results: Write
+) -> None:
+    """Numbers are held against the paper's only if both settings and data are the paper's."""
+    data = {"digits": {"sample": sample}}
+    (study,) = results.read(write_results(profile=profile, data=data))
+    assert study.comparable == comparable
