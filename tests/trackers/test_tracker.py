@@ -112,7 +112,7 @@ def in_this_module(monkeypatch, name):
 
 
 def test_find_takes_two_methods_and_the_settings_of_the_constructor(monkeypatch):
-    """`module:Class` adapts two methods; the constructor's arguments are the settings, with their types and defaults."""
+    """`module:Class` adapts two methods; the constructor's arguments are the settings, with types and defaults."""
     family = in_this_module(monkeypatch, "Creeping")
     assert family.Config() == family.Config(step=1.0)
     tracker = family.tracker(family.Config(step=2.0), {}, "cpu")

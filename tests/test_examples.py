@@ -1,0 +1,70 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from trackers.evaluation.lanes import follow
+from trackers.evaluation.measures import average_overlap
+from trackers.evaluation.protocols import one_pass
+from trackers.families import find
+from trackers.sequence import GreyFrames, Sequence
+
+NAMES = ["examples.my_tracker:TemplateTracker", "examples.flow"]
+
+
+@pytest.fixture(autouse=True)
+def at_the_root(monkeypatch):
+    """As from a shell in the project's folder."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1]))
+
+
+def moving_square(seed, growth=1.0):
+    """A textured square that drifts, and grows, over a dim background."""
+    rng = np.random.default_rng(seed)
+    texture = rng.integers(60, 256, (6, 6), dtype=np.uint8)
+    film, groundtruth = np.repeat(rng.integers(0, 40, (1, 120, 120), dtype=np.uint8), 15, 0), []
+    for t, (x, y) in enumerate(rng.uniform(20, 40, 2) + np.arange(15)[:, None] * rng.uniform(-1.2, 2, 2)):
+        x, y, side = round(x), round(y), round(24 * growth**t)
+        film[t, y : y + side, x : x + side] = cv2.resize(texture, (side, side))
+        groundtruth.append([x, y, side, side])
+    return Sequence(f"square {seed}", GreyFrames(film), np.array(groundtruth, float))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_example_follows_a_moving_square(name):
+    """Each example, found by the name that its docstring gives, keeps to textured squares, several lanes at once."""
+    family = find(name)
+    assert family.steps(family.Config()) == []
+    tracker = family.tracker(family.Config(), {}, "cpu")
+    for trajectory in follow(tracker, one_pass, [moving_square(seed) for seed in range(5)], lanes=3):
+        assert average_overlap(trajectory.regions, trajectory.groundtruth) > 0.8
+
+
+def test_flow_follows_growth():
+    """The flow tracker's box grows with the square."""
+    family = find("examples.flow")
+    tracker = family.tracker(family.Config(), {}, "cpu")
+    [trajectory] = follow(tracker, one_pass, [moving_square(1, growth=1.03)])
+    assert trajectory.groundtruth[-1, 2] > 1.4 * trajectory.groundtruth[0, 2]
+    assert average_overlap(trajectory.regions, trajectory.groundtruth) > 0.8
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_example_survives_what_it_cannot_see(name):
+    """Boxes across the border, flat images and lost targets give boxes, not errors."""
+    film = np.zeros((6, 40, 60), np.uint8)
+    film[:3, 30:, 50:] = np.random.default_rng(0).integers(0, 256, (10, 10))
+    corner = Sequence("corner", GreyFrames(film), np.tile([50.0, 30, 20, 20], (6, 1)))
+    flat = Sequence("flat", GreyFrames(np.zeros_like(film)), np.tile([20.0, 10, 20, 20], (6, 1)))
+    tracker = find(name).tracker(find(name).Config(), {}, "cpu")
+    for trajectory in follow(tracker, one_pass, [corner, flat]):
+        assert np.isfinite(trajectory.regions).all()
+        assert (trajectory.regions[:, 2:] > 0).all()
+
+
+def test_the_settings_of_the_examples():
+    """The template tracker's settings are its constructor's; the flow tracker refuses to follow nothing."""
+    assert find(NAMES[0]).Config().reach == 20
+    with pytest.raises(ValueError, match="corners: expected at least 1, got 0"):
+        find("examples.flow").Config(corners=0)
