@@ -12,6 +12,7 @@ The same results give the same bytes.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from orchestrator.files import replaced_folder, write_json
@@ -48,13 +49,12 @@ def build(folder: Path, out: Path) -> Path:
     return out / "index.html"
 
 
-def trial_figures(folder: Path, out: Path) -> dict[str, list[Path]]:
-    """The pictures of each trial in the report `out`, by the trial's key: for its record."""
-    return {
-        trial.key: sorted((out / figures.trial_folder(study, trial)).glob("*.png"))
-        for study in results.read(folder)
-        for trial in study.trials
-    }
+def trial_figures(folder: Path, out: Path) -> Iterator[tuple[str, str, list[Path]]]:
+    """(study, key, pictures in the report `out`) of each finished trial: for its record."""
+    for study in results.read(folder):
+        for trial in study.trials:
+            if trial.state == "done":
+                yield study.name, trial.key, sorted((out / figures.trial_folder(study, trial)).glob("*.png"))
 
 
 def _metrics(grid: Grid) -> dict[str, dict[str, dict[str, float]]]:

@@ -3,11 +3,11 @@
 A check looks at cells: one difference each, paired over the sequences of one benchmark, with a 95%
 bootstrap interval. Its kind says which cells, and how they make one verdict:
 
-    better_in_every_cell   mean of `tracker` minus mean of `than`, per benchmark and length; every cell
-    better_on_average      the same cells; their mean
+    better_in_every_cell   mean of `tracker` minus mean of `than`, per benchmark and length; every cell above 0
+    better_on_average      the same cells; their mean above 0
     hardly_differ          the same cells; every one within ± `margin`
-    falls_with_length      mean at one length minus mean at the next, per benchmark; their mean
-    larger_spread          standard deviation of `tracker` minus that of `than`, per benchmark and length; their mean
+    falls_with_length      mean at one length minus mean at the next, per benchmark; their mean above 0
+    larger_spread          the first's cells again, of standard deviations; their mean above 0
 
 A difference that is claimed to be positive "holds" where its whole interval lies above 0, "does not
 hold" where all of it lies below, and is "undecided" otherwise. One that is claimed to be small holds
@@ -63,7 +63,10 @@ KINDS = {
         "trackers", "mean", False, "the mean of {tracker} minus that of {than}, averaged over the cells, is above 0"
     ),
     "hardly_differ": Kind(
-        "trackers", "mean", True, "the means of {tracker} and {than} differ by less than {margin} in every cell"
+        "trackers",
+        "mean",
+        True,
+        "the means of {tracker} and {than} differ by less than {margin} (the margin is ours) in every cell",
     ),
     "falls_with_length": Kind(
         "lengths", "mean", False, "what the mean of {tracker} loses from one length to the next, averaged, is above 0"
@@ -139,7 +142,7 @@ def decide(low: float, high: float, margin: float | None = None) -> str:
 def _finding(claim: Claim, paper: Paper, grid: Grid) -> Finding:
     kind = KINDS[claim.check]
     pairs = list(_pairs(claim, kind, grid.study))
-    missing = dict.fromkeys(key for pair in pairs for key in pair if key not in grid.cells)
+    missing = dict.fromkeys(key for pair in pairs for key in _missing(pair, grid))
     contrasts = [_contrast(pair, claim, kind, paper, grid) for pair in pairs if missing.keys().isdisjoint(pair)]
     if missing or not pairs:
         return Finding(claim, NOT_TESTED, None, tuple(contrasts), tuple(missing))
@@ -173,6 +176,12 @@ def _contrast(pair: Pair, claim: Claim, kind: Kind, paper: Paper, grid: Grid) ->
     if printed[0] is not None and printed[1] is not None:
         difference = round(getattr(printed[0], kind.statistic) - getattr(printed[1], kind.statistic), 6)
     return Contrast(*pair, estimate, decide(estimate.low, estimate.high, claim.margin), difference)
+
+
+def _missing(pair: Pair, grid: Grid) -> tuple[Key, ...]:
+    """Those of the two cells that are not there; both, where they have no sequence in common."""
+    absent = tuple(key for key in pair if key not in grid.cells)
+    return absent or (() if _shared([pair], grid) else pair)
 
 
 def _shared(pairs: Sequence[Pair], grid: Grid) -> list[str]:

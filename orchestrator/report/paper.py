@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from orchestrator.report.results import Quantity
+
 PAPERS = Path(__file__).parent / "papers"
 _CELL = re.compile(r"(\d+(?:\.\d+)?)±(\d+(?:\.\d+)?)")
 
@@ -85,10 +87,10 @@ class Paper:
     tables: tuple[PaperTable, ...] = ()
     claims: tuple[Claim, ...] = ()
     pictures: tuple[Comparison, ...] = ()
-    cells: Mapping[tuple[str, str, int], Printed] = field(init=False)  # by tracker, benchmark, length
+    cells: Mapping[tuple[str, str, int | None], Printed] = field(init=False)  # by tracker, benchmark, length
 
     def __post_init__(self) -> None:
-        cells: dict[tuple[str, str, int], Printed] = {}
+        cells: dict[tuple[str, str, int | None], Printed] = {}
         for table in self.tables:
             for tracker, rows in table.cells.items():
                 for benchmark, row in rows.items():
@@ -100,6 +102,10 @@ class Paper:
                                 f"expected {known} as in an earlier table, got {printed}"
                             )
         object.__setattr__(self, "cells", cells)
+
+    def reports(self, quantity: Quantity) -> bool:
+        """Whether its tables are of this measure and protocol."""
+        return (quantity.measure, quantity.protocol) == (self.measure, self.protocol)
 
 
 def load(study: str) -> Paper:

@@ -85,7 +85,7 @@ class Grid:
 
     study: Study
     measured: Mapping[tuple[str, str, Quantity], Cell]
-    cells: Mapping[tuple[str, str, int], Cell]
+    cells: Mapping[tuple[str, str, int | None], Cell]
 
     def get(self, tracker: str, benchmark: str, length: int) -> Cell | None:
         """That one of `cells`, or None."""
@@ -110,7 +110,7 @@ def grid(study: Study, paper: Paper) -> Grid:
     reported = {
         (tracker, benchmark, quantity.length): cell
         for (tracker, benchmark, quantity), cell in measured.items()
-        if (quantity.measure, quantity.protocol) == (paper.measure, paper.protocol) and quantity.length is not None
+        if paper.reports(quantity)
     }
     return Grid(study, measured, reported)
 
@@ -123,8 +123,7 @@ def rows(grid: Grid, paper: Paper) -> Iterator[dict[str, object]]:
     the mean; paper: the mean that the paper prints, where it has this cell.
     """
     for (tracker, benchmark, quantity), cell in grid.measured.items():
-        key = (tracker, benchmark, quantity.length or 0)
-        printed = paper.cells[key] if grid.cells.get(key) is cell and key in paper.cells else None
+        printed = paper.cells.get((tracker, benchmark, quantity.length)) if paper.reports(quantity) else None
         trials = grid.study.trials_of(tracker)
         folds = sorted({trial.fold for trial in trials if trial.fold is not None})
         place = {"study": grid.study.name, "tracker": tracker, "benchmark": benchmark}

@@ -142,7 +142,7 @@ def test_damaged_results_leave_the_old_report(write_results: Write, tmp_path: Pa
 
 def test_each_trial_has_its_figures(results_folder: Path, report: Path, trials: list[dict[str, Any]]) -> None:
     """By a trial's key: a strip of frames for each example sequence, and one of masks where the tracker attends."""
-    found = trial_figures(results_folder, report)
+    found = {key: paths for study, key, paths in trial_figures(results_folder, report) if study == "rectracker"}
     keys = {trial["name"]: trial["key"] for trial in trials}
     assert set(found) == set(keys.values())
     assert len(found[keys["RecTracker-ID / MNIST-Single-Same"]]) == 2 * 2

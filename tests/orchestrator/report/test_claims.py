@@ -153,6 +153,16 @@ def test_sequences_that_one_side_lacks_do_not_count() -> None:
     assert [contrast.estimate.n for contrast in finding.contrasts] == [10, 60]
 
 
+def test_trackers_without_a_sequence_in_common_are_not_compared() -> None:
+    """Two trackers that were tested on different sequences leave the claim not tested."""
+    study = grid(even(0.6, 0.5))
+    other = {
+        key: Cell(tuple(f"x{name}" for name in NAMES), c.values) for key, c in study.cells.items() if key[0] == "B"
+    }
+    finding = found(claim("better_on_average"), Grid(study.study, {}, {**study.cells, **other}))
+    assert (finding.verdict, finding.contrasts) == ("not tested", ())
+
+
 @settings(max_examples=10, deadline=None)
 @given(st.floats(0, 1), st.floats(0, 1))
 def test_swapping_sides_negates(a: float, b: float) -> None:
