@@ -197,7 +197,6 @@ def _by_length(study: Study, paper: Paper, grid: Grid) -> Figure:
         axes.set_xticks(study.lengths, [str(length) for length in study.lengths])
         axes.minorticks_off()
         axes.set_xlabel("length in frames")
-        axes.label_outer()
     panels[0].set_ylim(bottom=0)  # of all: they share it
     figure.supylabel(paper.measure.replace("_", " "), fontsize=9)
     _legend(figure, panels)
@@ -229,4 +228,5 @@ def _legend(figure: Figure, panels: list[Axes]) -> None:
         handles, labels = axes.get_legend_handles_labels()
         entries |= dict(zip(labels, handles, strict=True))
     if entries:
-        figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=3)
+        columns = max(1, 110 // (max(map(len, entries)) + 8))  # about 110 letters stand in a line
+        figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=columns)
