@@ -126,7 +126,7 @@ class KerCorrTracker(Tracker):
 
     def __init__(self, config: Config, device: str = "cpu") -> None:
         paper = {name: value for name, value in PAPER[config.features].items() if getattr(config, name) is None}
-        self.config: Any = replace(config, **paper)
+        self.config: Any = replace(config, **paper)  # nothing is None any more
         self.device = torch.device(device)
         self.targets: dict[int, Target] = {}
 
@@ -168,20 +168,18 @@ class KerCorrTracker(Tracker):
         boxes[:, :2] += moved[:, ::-1]
         return boxes
 
-    # The paper's equations. All take and return transformed arrays, (L, [C,] h, w/2+1).
-
     def _train(self, x: Tensor, labels: Tensor, window: Window) -> Tensor:
-        """The dual coefficients: eq. 17."""
+        """The dual coefficients, transformed (L, h, w/2+1): eq. 17. x: (L, C, h, w/2+1), transformed."""
         return labels / (self._kernel(x, x, window) + self.config.regularization)
 
     def _shift(self, model: Filter, z: Tensor, window: Window) -> Tensor:
-        """How far the target moved, in cells: (L, 2) rows, columns; the maximum of eq. 22."""
+        """How far the target moved, in cells: (L, 2) rows and columns; the maximum of eq. 22."""
         h, w, _ = window
         response = torch.fft.irfft2(model.alpha * self._kernel(z, model.appearance, window), s=(h, w))
         return cyclic_shifts(h, w, self.device)[response.flatten(1).argmax(1)]
 
     def _kernel(self, z: Tensor, x: Tensor, window: Window) -> Tensor:
-        """The kernel correlation of z and x: eq. 31 (Gaussian) or 32 (linear), a mean over elements."""
+        """The kernel correlation of z and x: eq. 31 (Gaussian) or 32 (linear), per element as in the Matlab code."""
         h, w, _ = window
         elements = x.shape[1] * h * w
         cross = (z * x.conj()).sum(1)  # (L, h, w/2+1)
@@ -302,7 +300,7 @@ def fhog(grey: Tensor, cell: int) -> Tensor:
     """
     dx = grey[:, 1:-1, 2:] - grey[:, 1:-1, :-2]
     dy = grey[:, 2:, 1:-1] - grey[:, :-2, 1:-1]
-    magnitude = torch.hypot(dx, dy)
+    magnitude = (dx.square() + dy.square()).sqrt_()
     orientation = torch.atan2(dy, dx).mul_(9 / math.pi).round_().remainder_(18).long()
 
     # Each pixel votes for its nearest orientation, and for its four nearest cells by their distance.

@@ -158,9 +158,7 @@ def test_a_failure_of_a_batch_names_all_that_were_in_it(answer, message):
 
 def test_a_start_outside_the_image_is_refused():
     """The error names sequence and frame, the box and the image."""
-    with pytest.raises(
-        ValueError, match="sequence out, frame 0: .* touches the 16 x 12 image, got x=16"
-    ):
+    with pytest.raises(ValueError, match="sequence out, frame 0: .* touches the 16 x 12 image, got x=16"):
         list(follow(Reader(), one_pass, [sequence("out", 3, start=16.0)]))
 
 
