@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,6 @@ def scores_of(tracker: str, benchmark: str, sequences: int, seed: int = 1) -> di
 
 def write_trial(folder: Path, entry: dict[str, Any], sequences: int) -> None:
     """Everything that one trial leaves."""
-    rng = np.random.default_rng(entry["seed"])
     for benchmark in entry["benchmarks"]:
         target = folder / entry["folder"] / benchmark
         target.mkdir(parents=True)
@@ -63,15 +63,18 @@ def write_trial(folder: Path, entry: dict[str, Any], sequences: int) -> None:
         ]
         names = [f"{i:04d}" for i in range(sequences)]
         (target / "scores.json").write_text(json.dumps({"sequences": names, "scores": scores}))
-        write_pictures(target / "pictures.npz", masks="Att" in entry["tracker"], rng=rng)
+        (target / "pictures.npz").write_bytes(pictures(masks="Att" in entry["tracker"]))
     if entry["train"]:
         steps = np.arange(0, 500, 10)
         curves = {"loss": np.stack([steps, 0.3 * np.exp(-steps / 150) + 0.02], 1).tolist()}
         (folder / entry["folder"] / "training.json").write_text(json.dumps(curves))
 
 
-def write_pictures(path: Path, masks: bool, rng: np.random.Generator) -> None:
-    """Two sequences of a bright disc that moves over noise, at seven frames; a prediction that drifts from it."""
+@cache
+def pictures(masks: bool) -> bytes:
+    """Two sequences of a bright disc that moves over noise, at seven frames, and a prediction near it: an npz file."""
+    rng = np.random.default_rng(0)
+    file = io.BytesIO()
     numbers = np.arange(1, 20, 3)
     y, x = np.mgrid[:100, :100]
     centres = np.stack([25 + 3 * numbers, 40 + numbers], -1)  # (t, 2)
@@ -82,7 +85,7 @@ def write_pictures(path: Path, masks: bool, rng: np.random.Generator) -> None:
     regions = groundtruth + rng.normal(0, 3, groundtruth.shape)
     attention = {"attention": np.broadcast_to(np.exp(-(distance**2) / 800), frames.shape).astype(np.float16)}
     np.savez_compressed(
-        path,
+        file,
         frames=np.repeat(frames[..., None], 3, -1),
         regions=regions.astype(float),
         groundtruth=groundtruth.astype(float),
@@ -90,6 +93,7 @@ def write_pictures(path: Path, masks: bool, rng: np.random.Generator) -> None:
         numbers=numbers,
         **(attention if masks else {}),
     )
+    return file.getvalue()
 
 
 def all_trials() -> list[dict[str, Any]]:
