@@ -26,8 +26,9 @@ class Settings:
     """What a clip is made of; the defaults are the paper's, or the original code's where it is silent.
 
     size: side of the frames, in pixels. intensity: range of the brightness of each digit and piece of
-    clutter. overlaid_size: to what digits are shrunk where several make one object, as in the original
-    code; each is then laid at a random place in the object's cell, and the brighter pixel shows.
+    clutter. overlaid_size: of the digits where several make one object. The paper lays "normal MNIST digits
+    on top of each other", of full size, which is the default; the original code shrinks them to 18 pixels
+    and lays each at a random place in the object's cell. The brighter pixel shows.
 
     A position runs from 0 to 1 over what the object leaves free of the image; at both ends it is stopped
     and its velocity turned round, as in the original code. Each frame changes it by `step` (the paper's
@@ -48,7 +49,7 @@ class Settings:
 
     size: int = 100
     intensity: tuple[int, int] = (64, 255)
-    overlaid_size: int = 18
+    overlaid_size: int = 28
     step: float = 0.1
     initial_speed: float = 1.0
     acceleration_variance: float = 0.1
@@ -146,7 +147,7 @@ class Renderer:
         if self.overlaid == 1:
             return self.digits, which[..., 0]
         shrunk = self.settings.overlaid_size * FINE // cell
-        corner = torch.from_numpy(rng.integers(FINE * cell - shrunk * cell, size=(2, *which.shape))).float()
+        corner = torch.from_numpy(rng.integers(FINE * cell - shrunk * cell, endpoint=True, size=(2, *which.shape))).float()
         images = torch.from_numpy(self.digits.images[which]).float().flatten(0, 1)
         stretch = torch.full((*images.shape[:2], 1), float(shrunk))
         laid = _resample(images, -corner.flatten(1, 2)[..., None], stretch, cell)  # (objects * clips, overlaid, 1, ...)
