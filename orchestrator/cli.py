@@ -158,9 +158,9 @@ def _build_report(record: bool = False) -> None:
     page = build(paths.results, paths.report)
     if record:
         mlflow = MlflowRecord(paths.spool, default_uri(paths.root))
-        for key, figures in trial_figures(paths.results, paths.report).items():
+        for study, key, figures in trial_figures(paths.results, paths.report):
             for figure in figures:
-                mlflow.artifact(key, figure, "figures")
+                mlflow.attach(study, key, figure, "figures")
         mlflow.close(timeout=60.0)
     print(f"report page: {page}")
 

@@ -139,6 +139,12 @@ class MlflowRecord:
     def artifact(self, key: str, path: Path, folder: str = "") -> None:
         self._tell("artifact", key, {"file": str(self._outbox.keep(path)), "folder": folder, "path": str(path)})
 
+    def attach(self, study: str, key: str, path: Path, folder: str = "") -> None:
+        """Add a finished file to the run of a trial that an earlier process told; put aside if there is no such run."""
+        entry = {"study": study, "file": str(self._outbox.keep(path)), "folder": folder, "path": str(path)}
+        self._outbox.append({"what": "attach", "key": key, **entry})
+        self._news.set()
+
     def finish(self, key: str, status: Literal["FINISHED", "FAILED", "KILLED"], timestamp_ms: int) -> None:
         self._tell("finish", key, {"status": status, "timestamp_ms": int(timestamp_ms)})
 
@@ -195,7 +201,7 @@ class MlflowRecord:
             what_of = f"{entry.get('what')} {entry.get('name', '')}".strip()
             logger.warning("record: put aside %s of trial %s: %s", what_of, entry.get("key"), reason)
         self._outbox.advance(batch[-1][1], len(batch))
-        if what == "artifact":
+        if what in ("artifact", "attach"):
             self._outbox.drop(Path(entries[0]["file"]))
 
 
@@ -274,6 +280,11 @@ class _Store:
                 self._open(entry)
             case {"what": "artifact", "key": key, "file": file, "folder": folder}:
                 self._to_run(key, lambda run: self._client.log_artifact(run, file, folder or None))
+            case {"what": "attach", "study": study, "key": key, "file": file, "folder": folder}:
+                run = self.find(self._experiment(study), key)
+                if run is None:
+                    raise _RefusalError(f"expected a run of this trial in {study}, found none")
+                self._client.log_artifact(run.info.run_id, file, folder or None)
             case {"what": "finish", "key": key, "status": status, "timestamp_ms": end}:
                 self._to_run(key, lambda run: self._client.set_terminated(run, status, end))
             case _:
