@@ -116,11 +116,15 @@ def _print_outcome(outcome: Outcome) -> None:
     if outcome.interrupted:
         print("interrupted; run it again and it goes on from where it was", file=sys.stderr)
         return
+    from orchestrator.executor import FOLLOWS
     from orchestrator.report.tables import print_tables
 
     print_tables(here().results)
-    for label, message in outcome.failures.items():
+    causes = {label: text for label, text in outcome.failures.items() if not text.startswith(FOLLOWS)}
+    for label, message in causes.items():
         print(f"FAILED {label}: {message}", file=sys.stderr)
+    if len(outcome.failures) > len(causes):
+        print(f"       and {len(outcome.failures) - len(causes)} jobs that needed them", file=sys.stderr)
     if outcome.unrecorded:
         print(
             f"{outcome.unrecorded} entries wait for MLflow; 'trackmeet replay' or the next run sends them",

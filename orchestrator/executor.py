@@ -27,6 +27,7 @@ from orchestrator.jobs import Data, Job, Resources, in_order
 from orchestrator.store import Store
 from orchestrator.work import Task
 
+FOLLOWS = "needs "  # how the message of a failure begins that only follows from another
 ATTEMPTS = 3  # of a job whose worker died under it; its own errors are not retried
 
 
@@ -189,6 +190,7 @@ class Executor:
             arguments=job.arguments,
             inputs={role: Data(self.store.folder(need.key).resolve(), need.key) for role, need in job.needs.items()},
             data={name: Data(data.path.resolve(), data.digest) for name, data in job.data.items()},
+            code=job.code,
             checkpoint=self.store.checkpoint(job.key),
             device=self.settings.device,
             threads=self.settings.threads,
@@ -275,7 +277,7 @@ class Executor:
         for other in list(self._unfinished.values()):
             needs = {need.key for need in other.needs.values()}
             if job.key in needs and other.key in self._unfinished:  # not failed already, on another way
-                self._fail(other, f"needs {job.label}, which failed")
+                self._fail(other, f"{FOLLOWS}{job.label}, which failed")
 
     def _watch_the_clock(self) -> None:
         now = time.monotonic()

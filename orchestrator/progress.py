@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from orchestrator.executor import Observer
+from orchestrator.executor import FOLLOWS, Observer
 from orchestrator.files import write_json
 from orchestrator.jobs import Job
 
@@ -73,7 +73,8 @@ class Board(Observer):
     def failed(self, job: Job, message: str) -> None:
         self.running.pop(job.key, None)
         self.failures.append({"label": job.label, "message": message})
-        self.messages.append(f"FAILED  {job.label}: {message}")
+        if not message.startswith(FOLLOWS):
+            self.messages.append(f"FAILED  {job.label}: {message}")
 
     def retried(self, job: Job, message: str) -> None:
         self.running.pop(job.key, None)
@@ -225,7 +226,8 @@ def describe(status: Mapping[str, Any]) -> str:
             running = _Running(**row)
             loss = "" if running.loss is None else f", loss {running.loss:.4g}"
             lines.append(f"  running {running.label} on {running.where}: {_share(running)}{loss}")
-    lines += [f"  FAILED {row['label']}: {row['message']}" for row in status["failures"]]
+    causes = [row for row in status["failures"] if not row["message"].startswith(FOLLOWS)]
+    lines += [f"  FAILED {row['label']}: {row['message']}" for row in causes]
     return "\n".join(lines)
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from orchestrator import params
+from orchestrator import lineage, params
 from orchestrator.jobs import Data
 from trackers import families
 from trackers.evaluation import measures, protocols
@@ -33,12 +33,16 @@ if TYPE_CHECKING:
 Emit = Callable[..., None]
 
 
+class CodeChangedError(RuntimeError):
+    """A result would have been kept under the key of other code."""
+
+
 @dataclass(frozen=True)
 class Task:
     """One attempt at a job, with all that a worker needs. None of the runtime settings change the result.
 
-    inputs: results of other jobs, by role. data: raw data, by name. checkpoint: what to go on from.
-    lanes: how many videos at once.
+    inputs: results of other jobs, by role. data: raw data, by name. code: the job's fingerprint of the
+    code. checkpoint: what to go on from. lanes: how many videos at once.
     """
 
     kind: str
@@ -46,6 +50,7 @@ class Task:
     arguments: Mapping[str, Any]
     inputs: Mapping[str, Data]
     data: Mapping[str, Data]
+    code: Mapping[str, str]
     checkpoint: bytes | None = None
     device: str = "cpu"
     threads: int = 1
@@ -54,7 +59,14 @@ class Task:
 
 
 def run(task: Task, output: Path, emit: Emit) -> dict[str, Any]:
-    """Do the job; its files go to `output`. Returns facts worth remembering that are no result."""
+    """Do the job; its files go to `output`. Returns facts worth remembering that are no result.
+
+    Raises CodeChangedError where the code here is not that for which the job was planned.
+    """
+    here = lineage.fingerprint(task.code)
+    changed = sorted(module for module in {**here, **task.code} if here.get(module) != task.code.get(module))
+    if changed:
+        raise CodeChangedError(f"the code of {', '.join(changed)} changed since the run began: run it again")
     if task.kind == "score":  # needs no torch
         return score(task, output)
     use_threads(task.threads)

@@ -113,8 +113,10 @@ def load(study: str) -> Paper:
     path = PAPERS / f"{study}.yaml"
     if not path.exists():
         return Paper()
-    import yaml
-
+    try:
+        import yaml
+    except ModuleNotFoundError:  # a bare machine shows our numbers without the paper's
+        return Paper()
     entry = yaml.safe_load(path.read_text(encoding="utf-8"))
     try:
         return Paper(

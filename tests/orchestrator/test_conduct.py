@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from orchestrator import lineage, params, plan
+from orchestrator import lineage, params, plan, work
 from orchestrator.conduct import conduct, look
 from orchestrator.executor import Settings
 from orchestrator.files import write_json
@@ -106,6 +106,16 @@ def test_a_worker_that_dies_is_tried_again(project, params):
     project.write(params)
     assert not conduct(project.options(executor="ray"), project.paths).failures
     assert updates(diary) == [0, 1, 2, 3, 4]
+
+
+def test_code_that_changes_under_a_run_is_noticed(project, edit):
+    """A result is never kept under the key of other code: a job whose code has changed since it was planned fails."""
+    prospect = look(project.options(), project.paths, Store(project.paths.store))
+    job = prospect.chosen[0].training["fit"]
+    edit(project.root / "toy" / "family.py", "0.9 * noise", "0.8 * noise")
+    task = work.Task(job.kind, job.label, job.arguments, {}, job.data, job.code)
+    with pytest.raises(work.CodeChangedError, match=r"the code of toy\.family changed"):
+        work.run(task, project.root, print)
 
 
 def test_a_job_that_takes_too_long_is_ended(project, params):

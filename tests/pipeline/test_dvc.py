@@ -22,10 +22,8 @@ class Clone:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        listed = subprocess.run(
-            ["git", "-C", str(ROOT), "ls-files", "-co", "--exclude-standard"], capture_output=True, text=True, check=True
-        )
-        for name in listed.stdout.splitlines():
+        listed = subprocess.check_output(["git", "-C", str(ROOT), "ls-files", "-co", "--exclude-standard"], text=True)
+        for name in listed.splitlines():
             if (ROOT / name).is_file():
                 (root / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(ROOT / name, root / name)
