@@ -7,15 +7,15 @@ sequences, a sequence is resampled with all its runs; runs are never counted as 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 
 CONFIDENCE = 0.95
 RESAMPLES = 10_000
-BLOCK = 500  # resamples at a time: bounds the memory, 2 MB for 500 sequences
 
 Pair = tuple[np.ndarray, np.ndarray]  # (n,) or (n, runs) each; row i of both is the same sequence
 Statistic = Literal["mean", "std"]
@@ -34,8 +34,7 @@ class Estimate:
 def bootstrap_interval(values: np.ndarray, resamples: int = RESAMPLES, seed: int = 0) -> tuple[float, float]:
     """95% interval of the mean over sequences. values: (n,) or (n, runs), finite."""
     values = _columns(values)
-    means = [_mean(counts, values) for counts in _resample(len(values), resamples, np.random.default_rng(seed))]
-    return _middle(np.concatenate(means))
+    return _middle(_mean(_resampled(len(values), resamples, (seed, 0)), values))
 
 
 def paired_difference(
@@ -68,12 +67,11 @@ def difference(
             raise ValueError(f"expected values of the same sequences in every pair of a set, got {sizes} sequences")
 
     of = {"mean": _mean, "std": _std}[statistic]
-    rng = np.random.default_rng(seed)
     whole = sum(float((of(np.ones((1, len(a))), a) - of(np.ones((1, len(b))), b))[0]) for a, b in pairs)
     total = np.zeros(resamples)
-    for stratum in sets:
-        blocks = _resample(len(stratum[0][0]), resamples, rng)
-        total += np.concatenate([sum(of(counts, a) - of(counts, b) for a, b in stratum) for counts in blocks])
+    for i, stratum in enumerate(sets):
+        counts = _resampled(len(stratum[0][0]), resamples, (seed, i))
+        total += sum(of(counts, a) - of(counts, b) for a, b in stratum)
     low, high = _middle(total / len(pairs))
     return Estimate(whole / len(pairs), low, high, sum(len(stratum[0][0]) for stratum in sets))
 
@@ -90,12 +88,13 @@ def _columns(values: np.ndarray) -> np.ndarray:
     return values
 
 
-def _resample(n: int, resamples: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """How often each of n sequences is drawn in each resample: blocks of (<= BLOCK, n)."""
-    for first in range(0, resamples, BLOCK):
-        size = min(BLOCK, resamples - first)
-        drawn = rng.integers(n, size=(size, n)) + n * np.arange(size)[:, None]
-        yield np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n).astype(float)
+@lru_cache(maxsize=5)  # of 40 MB for 500 sequences: the draws are the same for all cells of a table
+def _resampled(n: int, resamples: int, seed: tuple[int, int]) -> np.ndarray:
+    """How often each of n sequences is drawn in each resample: (resamples, n)."""
+    drawn = np.random.default_rng(seed).integers(n, size=(resamples, n)) + n * np.arange(resamples)[:, None]
+    counts = np.bincount(drawn.ravel(), minlength=resamples * n).reshape(resamples, n).astype(float)
+    counts.setflags(write=False)
+    return counts
 
 
 def _mean(counts: np.ndarray, values: np.ndarray) -> np.ndarray:

@@ -93,13 +93,6 @@ def test_cells_on_the_same_sequences_are_resampled_together():
     assert apart.low < -0.05 < 0.05 < apart.high
 
 
-def test_blocks_of_resamples_do_not_show():
-    """Any number of resamples is drawn, in whole blocks or not."""
-    values = np.random.default_rng(0).normal(size=50)
-    intervals = [bootstrap_interval(values, resamples) for resamples in (2000, 2123)]
-    assert intervals[0] == pytest.approx(intervals[1], abs=0.03)
-
-
 @pytest.mark.parametrize(
     ("call", "message"),
     [
