@@ -57,6 +57,7 @@ class Config:
     history: int = 4  # frames and boxes that ConvTracker sees (Section 5, Appendix A)
     given: int = 1  # k, frames of a training clip whose box is given (Section 3.2)
     auxiliary: float = 1.0  # weight of Eq. 9, added to Eq. 8 (Section 3.2: "we add")
+    epsilon: float = 1e-4  # under the root of RMSProp (Graves 2013, Eq. 40)
     training: Training = field(default_factory=Training)  # Appendix B
 
     def __post_init__(self) -> None:
@@ -69,6 +70,8 @@ class Config:
             raise ValueError(
                 f"image_size: expected at least filter_size, {self.filter_size} pixels, got {self.image_size}"
             )
+        if self.epsilon <= 0:
+            raise ValueError(f"epsilon: expected a positive number, got {self.epsilon}")
         if self.auxiliary < 0:
             raise ValueError(f"auxiliary: expected a weight >= 0, got {self.auxiliary}")
 
@@ -284,7 +287,7 @@ def train(inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
         overlap = iou(xyxy_to_xywh(predicted.detach()), xyxy_to_xywh(target))  # (N, T - k)
         return {"loss": cost(predicted, target, config.auxiliary), "iou": overlap.mean()}
 
-    optimizer = RMSProp(model.parameters(), lr=config.training.learning_rate)
+    optimizer = RMSProp(model.parameters(), lr=config.training.learning_rate, epsilon=config.epsilon)
     return fit(model, optimizer, batch, costs, config.training, reporter)
 
 

@@ -342,7 +342,15 @@ def test_training_depends_on_its_seed_alone():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"units": 0}, {"attention": -1}, {"image_size": 9}, {"auxiliary": -1.0}, {"given": 0}, {"history": 0}],
+    [
+        {"units": 0},
+        {"attention": -1},
+        {"image_size": 9},
+        {"auxiliary": -1.0},
+        {"given": 0},
+        {"history": 0},
+        {"epsilon": 0.0},
+    ],
 )
 def test_settings_out_of_range_are_refused(wrong):
     """A setting outside its range is refused by name."""
