@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -48,9 +47,15 @@ class Config:
 
 
 def open(config: Config, root: Path, name: str) -> MovingDigits:
-    """The data set of that name, of the digits in `root`; `mnist.read` says what it raises."""
+    """The data set of that name, of the digits in `root`.
+
+    Raises what `mnist.read` raises, and ValueError where the digits do not fit the generator's settings.
+    """
     images, _ = mnist.read(root, config.split)
-    return MovingDigits(config, images, name)
+    try:
+        return MovingDigits(config, images, name)
+    except ValueError as error:
+        raise ValueError(f"{root}: {error}") from error
 
 
 class MovingDigits:
@@ -59,9 +64,8 @@ class MovingDigits:
     def __init__(self, config: Config, images: np.ndarray, name: str) -> None:
         self.config = config
         self.name = name
-        self._renderer = cache(
-            lambda device: Renderer(images, config.generator, config.objects, config.overlaid, device)
-        )
+        self.images = images
+        self.renderers = {"cpu": self._renderer("cpu")}
 
     def __len__(self) -> int:
         return self.config.sequences
@@ -70,7 +74,7 @@ class MovingDigits:
         """Sequences of grey frames, uint8, and float64 boxes; made when asked for, always the same."""
         for first in range(0, len(self), TOGETHER):
             rng = np.random.default_rng((self.config.seed, SEQUENCES, first // TOGETHER))
-            frames, boxes = self._renderer("cpu").render(TOGETHER, self.config.length, rng)
+            frames, boxes = self.renderers["cpu"].render(TOGETHER, self.config.length, rng)
             for i in range(min(TOGETHER, len(self) - first)):
                 groundtruth = boxes[i].numpy().astype(np.float64)
                 yield Sequence(f"{self.name}/{first + i:04d}", GreyFrames(frames[i].numpy()), groundtruth)
@@ -80,5 +84,11 @@ class MovingDigits:
 
         Frames, uint8 (count, length, size, size), and boxes, float32 (count, length, 4), on the device.
         """
+        if str(device) not in self.renderers:  # the digits go to a device once
+            self.renderers[str(device)] = self._renderer(str(device))
         rng = np.random.default_rng((seed, MINIBATCH, index))
-        return self._renderer(str(device)).render(count, self.config.length, rng)
+        return self.renderers[str(device)].render(count, self.config.length, rng)
+
+    def _renderer(self, device: str) -> Renderer:
+        config = self.config
+        return Renderer(self.images, config.generator, config.objects, config.overlaid, device)

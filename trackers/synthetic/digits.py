@@ -8,7 +8,7 @@ at once, on the CPU or a GPU, in arithmetic that is exact: both make the same cl
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +16,6 @@ from torch import Tensor
 from torch.nn import functional
 
 INK = 0.25  # ink is brighter than this share of a digit's brightest pixel, as in the original code
-FINE = 256  # places and scales are whole 1/256ths, so that sums of products stay exact in float32
 BANK = 2**15  # pieces of clutter, cut once
 PART = 240  # frames painted at once on a CPU: what stays in its cache
 
@@ -40,7 +39,8 @@ class Settings:
     The paper prints the factor of each change of scale as f = p exp(f~), which would shrink a digit to a
     tenth in every frame. It is read as exp(p f~), f~ ~ U(-0.5, 0.5), as in the original code, with p =
     `scale_change`. The cell of a digit, 28 pixels wide in MNIST and in the first frame, stays between
-    `smallest` and `largest` pixels: the logarithm of its scale is reflected there.
+    `smallest` and `largest` pixels: the logarithm of its scale is reflected there. A cell covers whole
+    pixels, as in the original code: its place and width are rounded where it is drawn.
 
     A layer of clutter is a window on a canvas of side `canvas_size`, strewn with `pieces` squares of
     `smallest_piece` to `largest_piece` pixels cut from random digits; the brighter pixel shows. The
@@ -54,8 +54,8 @@ class Settings:
     initial_speed: float = 1.0
     acceleration_variance: float = 0.1
     scale_change: float = 0.1
-    smallest: float = 14.0
-    largest: float = 56.0
+    smallest: int = 14
+    largest: int = 56
     canvas_size: int = 200
     pieces: int = 80
     smallest_piece: int = 5
@@ -97,14 +97,13 @@ class Renderer:
     ) -> None:
         cell = images.shape[-1]
         if not settings.smallest <= cell <= settings.largest:
-            raise ValueError(
-                f"expected smallest <= {cell} <= largest, as digits are {cell} pixels wide, got {settings}"
-            )
-        if max(settings.largest_piece, settings.overlaid_size) > cell:
+            raise ValueError(f"expected smallest <= {cell} <= largest, {cell} being the digits' width, got {settings}")
+        if settings.largest_piece > cell or (overlaid > 1 and settings.overlaid_size > cell):
             raise ValueError(f"expected largest_piece and overlaid_size <= {cell}, the digits' width, got {settings}")
         self.settings, self.objects, self.overlaid = settings, objects, overlaid
         self.device = torch.device(device)
         self.digits = _Glyphs(images, self.device)
+        self.weights = self._to(_weights(cell, max(cell, settings.largest)), np.float32)
         self.bank = self._cut(np.random.default_rng(0))
 
     def render(self, clips: int, length: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
@@ -118,41 +117,50 @@ class Renderer:
         size = self.settings.size
         appearance, acceleration, growth = rng.spawn(3)  # so that more frames change nothing that comes before
         glyphs, which = self._choose(clips, appearance)
-        position = self._walk(clips, length, appearance, acceleration)
-        scale = self._grow(clips, length, growth)
         intensity = appearance.uniform(*self.settings.intensity, (self.objects, clips))
+        position = self._walk(clips, length, appearance, acceleration)
         behind, before, windows_at = self._clutter(position[:2], appearance)
-        sprites, boxes = self._sprites(glyphs, which, position[2:], scale, intensity)
 
-        frames = torch.empty(clips, length, size, size, dtype=torch.uint8, device=self.device)
+        width = self._grow(clips, length, growth)  # (objects, clips, length)
+        corner = np.rint(position[2:] * (size - width)[..., None]).astype(np.int64)
+        patches, drawn, inset = self._draw(glyphs, which, intensity, width)
+        side = patches.shape[-1]
+        first = np.arange(clips * length).reshape(clips, length) * size**2
+        patches_at = self._to(first + (corner + inset) @ [1, size], np.int64)
+
+        # Patches may reach over the right and lower border, but are 0 there: what is added to other pixels is 0.
+        memory = torch.empty(clips * length * size + side, size, dtype=torch.uint8, device=self.device)
+        frames = memory[:-side].view(clips, length, size, size)
         part = max(1, PART // length) if self.device.type == "cpu" else clips
         for now in (slice(i, i + part) for i in range(0, clips, part)):
             painted = frames[now].flatten(0, 1)
             torch.index_select(behind, 0, windows_at[0, now].flatten(), out=painted)
-            for patch, at in zip(sprites.draw(now), sprites.at[:, now].flatten(1), strict=True):
-                hidden = _windows(frames, sprites.side).index_select(0, at) & patch.clamp(max=1).neg_()
-                _add(frames, at, patch - hidden)
+            for number, at in zip(drawn[:, now].flatten(1), patches_at[:, now].flatten(1), strict=True):
+                patch = patches.index_select(0, number)
+                hidden = _windows(memory, side, side).index_select(0, at) & patch.clamp(max=1).neg_()
+                _add(memory, at, patch - hidden)
             cover = before.index_select(0, windows_at[1, now].flatten())
             painted &= cover.clamp(max=1).sub_(1)  # 255 where nothing covers it, 0 where something does
             painted |= cover
-        return frames, boxes
+
+        boxes = glyphs.ink[which[0]][:, None] * (width[0] / glyphs.cell)[..., None]  # (clips, length, 4)
+        boxes[..., :2] += corner[0]
+        return frames, self._to(boxes, np.float32)
 
     def _to(self, array: np.ndarray, dtype: Any) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array, dtype)).to(self.device)
 
     def _choose(self, clips: int, rng: np.random.Generator) -> tuple[_Glyphs, np.ndarray]:
         """The glyphs of these clips, and which of them each object is: (objects, clips)."""
-        cell = self.digits.cell
+        cell, small = self.digits.cell, self.settings.overlaid_size
         which = rng.integers(len(self.digits.images), size=(self.objects, clips, self.overlaid))
         if self.overlaid == 1:
             return self.digits, which[..., 0]
-        shrunk = self.settings.overlaid_size * FINE // cell
-        corner = torch.from_numpy(rng.integers(FINE * cell - shrunk * cell, endpoint=True, size=(2, *which.shape))).float()
-        images = torch.from_numpy(self.digits.images[which]).float().flatten(0, 1)
-        stretch = torch.full((*images.shape[:2], 1), float(shrunk))
-        laid = _resample(images, -corner.flatten(1, 2)[..., None], stretch, cell)  # (objects * clips, overlaid, 1, ...)
-        made = (laid.amax((1, 2)) / FINE**2).to(torch.uint8).numpy()
-        return _Glyphs(made, self.device), np.arange(len(made)).reshape(-1, clips)
+        corner = rng.integers(cell - small + 1, size=(2, which.size))
+        images = self.digits.pixels.index_select(0, self._to(which.ravel(), np.int64)).float()
+        laid = self._resize(images, np.full(which.size, small), -corner, np.zeros_like(corner), cell)
+        made = (laid.view(-1, self.overlaid, cell, cell).amax(1) / cell**2).to(torch.uint8)
+        return _Glyphs(made.cpu().numpy(), self.device), np.arange(len(made)).reshape(-1, clips)
 
     def _walk(
         self, clips: int, length: int, appearance: np.random.Generator, acceleration: np.random.Generator
@@ -174,48 +182,57 @@ class Renderer:
         return np.moveaxis(walk, 0, 2)
 
     def _grow(self, clips: int, length: int, rng: np.random.Generator) -> np.ndarray:
-        """Scales of the objects, 1 in the first frame: (objects, clips, length)."""
+        """Widths of the objects' cells, in whole pixels: (objects, clips, length)."""
+        cell = self.digits.cell
         change = self.settings.scale_change * rng.uniform(-0.5, 0.5, (length, self.objects, clips))
         change[0] = 0
-        low, high = np.log(self.settings.smallest / self.digits.cell), np.log(self.settings.largest / self.digits.cell)
+        low, high = np.log(self.settings.smallest / cell), np.log(self.settings.largest / cell)
         reflected = high - np.abs((change.cumsum(0) - low) % (2 * (high - low)) - (high - low))
-        return np.moveaxis(np.rint(FINE * np.exp(reflected)) / FINE, 0, 2)
+        return np.moveaxis(np.rint(cell * np.exp(reflected)).astype(np.int64), 0, 2)
 
-    def _sprites(
-        self, glyphs: _Glyphs, which: np.ndarray, position: np.ndarray, scale: np.ndarray, intensity: np.ndarray
-    ) -> tuple[_Sprites, Tensor]:
-        """The objects, ready to be drawn, and the boxes (clips, length, 4) of the first."""
-        size, extent = self.settings.size, glyphs.extent
-        scale = scale[..., None]  # (objects, clips, length, 1)
-        ink = glyphs.ink[which][:, :, None]  # (objects, clips, 1, 4)
-        cell = np.floor(FINE * position * (size - glyphs.cell * scale)) / FINE
-        boxes = np.concatenate([cell + scale * ink[..., :2], scale * ink[..., 2:]], -1)
-        cut = np.minimum(ink[..., :2], glyphs.cell - extent)  # from here on the cell holds all its ink
-        cuts_at = which * glyphs.cell**2 + cut[:, :, 0] @ [1, glyphs.cell]
-        cuts = _windows(glyphs.pixels, extent).index_select(0, self._to(cuts_at.ravel(), np.int64)).float()
-        corner = cell + scale * cut
-        side = min(size, 4 * int(np.ceil((extent * scale.max() + 1) / 4)))  # matrix products like multiples of 4
-        pixel = np.floor(corner).clip(0, size - side)
-        frame = np.arange(cell[0, ..., 0].size).reshape(cell.shape[1:3])
-        sprites = _Sprites(
-            cuts=cuts.unflatten(0, which.shape),
-            gain=self._to(intensity[..., None, None, None] / (255 * FINE**2), np.float32),
-            stretch=self._to(FINE * scale[..., 0], np.float32),
-            shift=self._to(FINE * np.moveaxis(pixel - corner, -1, 0), np.float32),
-            at=self._to(frame * size**2 + pixel @ [1, size], np.int64),
-            side=side,
-        )
-        return sprites, self._to(boxes[0], np.float32)
+    def _draw(
+        self, glyphs: _Glyphs, which: np.ndarray, intensity: np.ndarray, width: np.ndarray
+    ) -> tuple[Tensor, Tensor, np.ndarray]:
+        """Each object in each of its widths, once: in square patches of uint8, 0 where there is no ink.
+
+        Also, the number of the patch of each object in each frame, (objects, clips, length), and where in
+        the object's cell it lies, (objects, clips, length, 2).
+        """
+        cell, extent, widths = glyphs.cell, glyphs.extent, self.settings.largest + 1
+        objects = np.arange(which.size).reshape(*which.shape, 1)
+        pairs, drawn = np.unique(objects * widths + width, return_inverse=True)
+        drawn, (objects, each) = drawn.reshape(width.shape), np.divmod(pairs, widths)
+        glyph = which.ravel()[objects]
+        cut = np.minimum(glyphs.ink[glyph, :2], cell - extent).T  # from here on the cell holds all its ink
+        cuts_at = self._to(glyph * cell**2 + [1, cell] @ cut, np.int64)
+        cuts = _windows(glyphs.pixels, extent, extent).index_select(0, cuts_at).float()
+        first = cut * each // cell
+        side = 4 * int(np.ceil((extent * width.max() // cell + 2) / 4))  # matrix products like multiples of 4
+        patches = self._resize(cuts, each, first, cut, min(side, self.settings.size))
+        functional.threshold(patches, INK * 255 * cell**2, 0, inplace=True)
+        patches *= self._to(intensity.ravel()[objects, None, None] / (255 * cell**2), np.float32)
+        return patches.round_().to(torch.uint8), self._to(drawn, np.int64), first.T[drawn]
+
+    def _resize(self, images: Tensor, width: np.ndarray, first: np.ndarray, cut: np.ndarray, side: int) -> Tensor:
+        """Resize cells to `width`, and return the `side` pixels each way from the one numbered `first`.
+
+        images: (count, extent, extent), the part of each cell that begins at `cut`, float32. width:
+        (count,). first, cut: (2, count), x and y. Each pixel is the mean of what it covers of the cell,
+        cell^2 times too bright, a whole number that float32 holds exactly: (count, side, side).
+        """
+        _, rows, cell = self.weights.shape
+        at = self._to((width * rows + rows // 3 + first) * cell + cut, np.int64)
+        across, down = _windows(self.weights, side, images.shape[-1]).index_select(0, at.flatten()).chunk(2)
+        return torch.bmm(torch.bmm(down, images), across.mT)
 
     def _cut(self, rng: np.random.Generator) -> Tensor:
         """Pieces of clutter, uint8 (BANK, largest_piece, largest_piece), small ones in the top left corner."""
         settings, cell, largest = self.settings, self.digits.cell, self.settings.largest_piece
         which = rng.integers(len(self.digits.images), size=BANK)
         y, x = rng.integers(cell - largest + 1, size=(2, BANK))
-        piece = _windows(torch.from_numpy(self.digits.images), largest)[(which * cell + y) * cell + x].numpy()
-        piece = piece * (
-            np.indices((largest, largest)).max(0) < rng.integers(settings.smallest_piece, largest + 1, (BANK, 1, 1))
-        )
+        size = rng.integers(settings.smallest_piece, largest + 1, size=(BANK, 1, 1))
+        images = _windows(torch.from_numpy(self.digits.images), largest, largest)
+        piece = images[(which * cell + y) * cell + x].numpy() * (np.indices((largest, largest)).max(0) < size)
         ink = piece > INK * piece.max((1, 2), keepdims=True)
         return self._to(piece * ink * rng.uniform(*settings.intensity, (BANK, 1, 1)) / 255, np.uint8)
 
@@ -240,30 +257,8 @@ class Renderer:
         canvases.view(-1).scatter_reduce_(0, pixels_at.flatten(), pieces.flatten(), "amax")
         x, y = corner
         windows_at = self._to((np.arange(clips)[:, None] * width + y) * width + x, np.int64)
-        return _windows(canvases[0], settings.size), _windows(canvases[1], settings.size), windows_at
-
-
-class _Sprites(NamedTuple):
-    """Objects that move; each is drawn in a square patch of every frame.
-
-    cuts: what is drawn, float32 (objects, clips, extent, extent). gain: (objects, clips, 1, 1, 1). stretch
-    (objects, clips, length), shift (2, objects, clips, length), side: see `_resample`. at: places of the
-    patches in the frames' memory, (objects, clips, length).
-    """
-
-    cuts: Tensor
-    gain: Tensor
-    stretch: Tensor
-    shift: Tensor
-    at: Tensor
-    side: int
-
-    def draw(self, clips: slice) -> Tensor:
-        """The patches of these clips, 0 where there is no ink: uint8 (objects, clips * length, side, side)."""
-        drawn = _resample(self.cuts[:, clips], self.shift[:, :, clips], self.stretch[:, clips], self.side)
-        functional.threshold(drawn, INK * 255 * FINE**2, 0, inplace=True)
-        drawn *= self.gain[:, clips]
-        return drawn.to(torch.int16).to(torch.uint8).flatten(1, 2)  # in two steps, which is quicker
+        behind, before = (_windows(canvas, settings.size, settings.size) for canvas in canvases)
+        return behind, before, windows_at
 
 
 class _Glyphs:
@@ -290,41 +285,34 @@ def _extent(line: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return first, line.shape[1] - line[:, ::-1].argmax(1) - first
 
 
-def _windows(images: Tensor, side: int) -> Tensor:
-    """Every side x side window of `images` (..., width), numbered by the place of its first pixel in memory."""
-    width = images.shape[-1]
-    return images.as_strided((images.numel() - (side - 1) * (width + 1), side, side), (1, width, 1))
+def _weights(cell: int, largest: int) -> np.ndarray:
+    """For cells of `cell` pixels resized to any width: how much of each old pixel each new one covers.
+
+    (widths 0 to largest, 3 * largest new pixels, cell old ones), in 1 / cell of a new pixel. The new pixels
+    are numbered from -largest, so that what lies beside the resized cell is there too, as zeros.
+    """
+    width = np.arange(largest + 1)[:, None, None]
+    new, old = np.arange(-largest, 2 * largest)[:, None] * cell, np.arange(cell) * width
+    return (np.minimum(new + cell, old + width) - np.maximum(new, old)).clip(0)
 
 
-def _pixels(at: Tensor, side: int, width: int) -> Tensor:
-    """Places in memory of all pixels (count, side, side) of the windows at `at`, of images `width` wide."""
+def _windows(images: Tensor, height: int, width: int) -> Tensor:
+    """Every height x width window of `images` (..., columns), numbered by its first pixel's place in memory."""
+    columns = images.shape[-1]
+    count = images.numel() - (height - 1) * columns - (width - 1)
+    return images.as_strided((count, height, width), (1, columns, 1))
+
+
+def _pixels(at: Tensor, side: int, columns: int) -> Tensor:
+    """Places in memory of all pixels (count, side, side) of the windows at `at`."""
     row = torch.arange(side, device=at.device)
-    return at[:, None, None] + (row[:, None] * width + row)
+    return at[:, None, None] + (row[:, None] * columns + row)
 
 
 def _add(images: Tensor, at: Tensor, patches: Tensor) -> None:
     """Add `patches` (count, side, side) to the windows of `images` at `at`, in place; sums wrap at 256."""
-    side, width = patches.shape[-1], images.shape[-1]
+    side, columns = patches.shape[-1], images.shape[-1]
     if images.is_cuda:
-        images.view(-1).index_add_(0, _pixels(at, side, width).flatten(), patches.flatten())
+        images.view(-1).index_add_(0, _pixels(at, side, columns).flatten(), patches.flatten())
     else:  # with an index of 32 bits it goes patch by patch, several times as fast as pixel by pixel
-        _windows(images, side).index_add_(0, at.int(), patches)
-
-
-def _resample(images: Tensor, shift: Tensor, stretch: Tensor, side: int) -> Tensor:
-    """Square patches in which each pixel is the mean of the part of the image that it covers.
-
-    images: (objects, clips, extent, extent). stretch: (objects, clips, length), the width of an image's
-    pixel in 1/FINE of a patch's. shift: (2, objects, clips, length), x and y from the image's corner to
-    the patch's, in 1/FINE. Returns (objects, clips, length, side, side), FINE^2 times too bright.
-    """
-    extent = images.shape[-1]
-    edges = shift[..., None, None] + torch.arange(0, FINE * (side + 1), FINE, device=images.device)[:, None]
-    width = stretch[..., None, None]
-    covered = edges - width * torch.arange(extent, device=images.device)  # of each image pixel, up to each edge
-    covered = torch.minimum(covered, width, out=covered).relu_()
-    covered = covered[..., 1:, :] - covered[..., :-1, :]  # (2, objects, clips, length, side, extent)
-    columns, rows = covered.flatten(1, 2)
-    rows = torch.bmm(rows.flatten(1, 2), images.flatten(0, 1))  # (objects * clips, length * side, extent)
-    patches = torch.bmm(rows.view(-1, side, extent), columns.flatten(0, 1).mT)
-    return patches.view(*stretch.shape, side, side)
+        _windows(images, side, side).index_add_(0, at.int(), patches)
