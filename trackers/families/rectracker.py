@@ -21,6 +21,10 @@ boxes of zeros; the first frame is looked at with standard deviation 10 and stri
 pixels in [0, 1] for ConvTracker too, Gaussians that are not normalised, a cost without the
 division by the length. The code's attention mask is transposed (it is centred on rows where it
 means columns); that is a bug, and not followed.
+
+Of the attention's outputs Section 3.1 lists three (s, r, a) and Section 3.2 counts two: three, here.
+In the units the reset gate acts before the matrix product, as in Cho et al.'s published equations
+(in torch's own it acts after).
 """
 
 from __future__ import annotations
@@ -89,8 +93,8 @@ class State(NamedTuple):
 class GatedRecurrentUnits(nn.Module):
     """rec of Eq. 3: gated recurrent units (Cho et al. 2014).
 
-    `inputs` is the width of W phi(x) + b, which does not depend on the recurrence and comes from
-    outside.
+    inputs: width of W phi(x) + b, which does not depend on the recurrence and comes from outside.
+    memory: width of what is remembered.
     """
 
     def __init__(self, units: int) -> None:
