@@ -7,6 +7,7 @@ at once, on the CPU or a GPU, in arithmetic that is exact: both make the same cl
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,8 +44,9 @@ class Settings:
     pixels, as in the original code: its place and width are rounded where it is drawn.
 
     A layer of clutter is a window on a canvas of side `canvas_size`, strewn with `pieces` squares of
-    `smallest_piece` to `largest_piece` pixels cut from random digits; the brighter pixel shows. The
-    window moves as digits do, with `clutter_step` for `step`: about a pixel a frame.
+    `smallest_piece` to `largest_piece` pixels cut from random digits; the brighter pixel shows. Every
+    canvas is strewn anew, with pieces out of 32,768 cut beforehand (the original code takes each of 10,000
+    canvases as it is). The window moves as digits do, with `clutter_step` for `step`: about a pixel a frame.
     """
 
     size: int = 100
@@ -65,7 +67,7 @@ class Settings:
     def __post_init__(self) -> None:
         dark, bright = self.intensity
         rules = {
-            "0 <= intensity[0] <= intensity[1] <= 255": 0 <= dark <= bright <= 255,
+            "0 <= dark <= bright <= 255 in intensity": 0 <= dark <= bright <= 255,
             "overlaid_size >= 1": self.overlaid_size >= 1,
             "initial_speed >= 0": self.initial_speed >= 0,
             "acceleration_variance >= 0": self.acceleration_variance >= 0,
@@ -76,7 +78,8 @@ class Settings:
         }
         for rule, kept in rules.items():
             if not kept:
-                raise ValueError(f"expected {rule}, got {self}")
+                names = [name for name in re.findall(r"[a-z_]+", rule) if hasattr(self, name)]
+                raise ValueError(f"expected {rule}, got " + ", ".join(f"{n}={getattr(self, n)}" for n in names))
 
 
 class Renderer:
@@ -97,9 +100,15 @@ class Renderer:
     ) -> None:
         cell = images.shape[-1]
         if not settings.smallest <= cell <= settings.largest:
-            raise ValueError(f"expected smallest <= {cell} <= largest, {cell} being the digits' width, got {settings}")
+            raise ValueError(
+                f"expected smallest <= {cell}, the digits' width, <= largest, "
+                f"got smallest={settings.smallest}, largest={settings.largest}"
+            )
         if settings.largest_piece > cell or (overlaid > 1 and settings.overlaid_size > cell):
-            raise ValueError(f"expected largest_piece and overlaid_size <= {cell}, the digits' width, got {settings}")
+            raise ValueError(
+                f"expected largest_piece, overlaid_size <= {cell}, the digits' width, "
+                f"got largest_piece={settings.largest_piece}, overlaid_size={settings.overlaid_size}"
+            )
         self.settings, self.objects, self.overlaid = settings, objects, overlaid
         self.device = torch.device(device)
         self.digits = _Glyphs(images, self.device)
