@@ -20,6 +20,7 @@ from typing import Any
 from orchestrator.files import replaced_folder, write_json
 from orchestrator.params import Params
 from orchestrator.plan import Trial
+from orchestrator.sample_data import SAMPLE
 from orchestrator.store import Store
 
 
@@ -37,7 +38,11 @@ def write(params: Params, trials: list[Trial], store: Store, failures: Mapping[s
                     "trackers": [variant.name for variant in study.trackers],
                     "benchmarks": list(dict.fromkeys(name for e in study.experiments for name in e.test)),
                     "data": {
-                        name: {"format": d.format, "settings": dataclasses.asdict(d.config)}
+                        name: {
+                            "format": d.format,
+                            "settings": dataclasses.asdict(d.config),
+                            "sample": (d.root / SAMPLE).exists(),
+                        }
                         for name, d in params.datasets.items()
                     },
                     "trials": [_trial(trial, store, failures) for trial in own],
