@@ -26,7 +26,14 @@ class _Running:
     where: str
     done: int = 0
     total: int = 0
+    begun: int | None = None  # how much was done when it first said so: a resumed job does not begin at 0
     loss: float | None = None
+
+    def seconds_left(self, now: float) -> float | None:
+        """By its own pace so far; None if it has none yet."""
+        if self.begun is None or self.done <= self.begun:
+            return None
+        return (now - self.since) * (self.total - self.done) / (self.done - self.begun)
 
 
 @dataclass
@@ -55,7 +62,9 @@ class Board(Observer):
 
     def progress(self, job: Job, done: int, total: int) -> None:
         if job.key in self.running:
-            self.running[job.key].done, self.running[job.key].total = done, total
+            running = self.running[job.key]
+            running.done, running.total = done, total
+            running.begun = done - 1 if running.begun is None else running.begun
         self.tick()
 
     def metric(self, job: Job, name: str, value: float, step: int, timestamp_ms: int) -> None:
@@ -97,8 +106,8 @@ class Board(Observer):
         mean = {kind: sum(took) / len(took) for kind, took in self._took.items()}
         left = 0.0
         for row in self.running.values():
-            elapsed, share = time.time() - row.since, row.done / row.total if row.total else 0.0
-            left += elapsed * (1 - share) / share if share > 0.02 else mean.get(row.kind, EXPECTED[row.kind])
+            by_pace = row.seconds_left(time.time())
+            left += mean.get(row.kind, EXPECTED[row.kind]) if by_pace is None else by_pace
         ended = self.done + len(self.failures)
         if not self.running and ended == len(self.jobs):
             return 0.0

@@ -1,9 +1,12 @@
+import json
+import shutil
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from orchestrator.conduct import conduct
 from trackers.evaluation.lanes import follow
 from trackers.evaluation.measures import average_overlap
 from trackers.evaluation.protocols import one_pass
@@ -68,3 +71,17 @@ def test_the_settings_of_the_examples():
     assert find(NAMES[0]).Config().reach == 20
     with pytest.raises(ValueError, match="corners: expected at least 1, got 0"):
         find("examples.flow").Config(corners=0)
+
+
+def test_the_examples_take_part_in_a_study_by_name(project, params):
+    """A user's own tracker and a whole family outside the package run in a study that only names them."""
+    shutil.copytree(Path(__file__).parents[1] / "examples", project.root / "examples")
+    params["studies"]["toy"]["trackers"] = {
+        "Template": {"family": "examples.my_tracker:TemplateTracker", "reach": 10},
+        "Flow": {"family": "examples.flow"},
+    }
+    project.write(params)
+    assert not conduct(project.options(), project.paths).failures
+    for tracker in ("Template", "Flow"):
+        scores = json.loads((project.paths.results / "toy" / tracker / "test" / "scores.json").read_text())
+        assert np.mean(scores["scores"][-1]["values"]) > 0.5
