@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from orchestrator import sample_data
 from orchestrator.conduct import conduct
 from trackers.evaluation.lanes import follow
 from trackers.evaluation.measures import average_overlap
@@ -80,8 +81,16 @@ def test_the_examples_take_part_in_a_study_by_name(project, params):
         "Template": {"family": "examples.my_tracker:TemplateTracker", "reach": 10},
         "Flow": {"family": "examples.flow"},
     }
+    params["datasets"]["test"] = {
+        "format": "moving_digits",
+        "root": "data/digits",
+        "sequences": 8,
+        "generator": {"pieces": 10, "initial_speed": 0.3, "acceleration_variance": 0.001},
+    }
+    params["studies"]["toy"]["lengths"] = [10]
+    sample_data.write(project.root / "data")
     project.write(params)
     assert not conduct(project.options(), project.paths).failures
     for tracker in ("Template", "Flow"):
         scores = json.loads((project.paths.results / "toy" / tracker / "test" / "scores.json").read_text())
-        assert np.mean(scores["scores"][-1]["values"]) > 0.5
+        assert np.mean(scores["scores"][0]["values"]) > 0.3
