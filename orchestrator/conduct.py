@@ -84,7 +84,8 @@ def conduct(options: Options, paths: Paths) -> Outcome:
         refused = _refused(prospect)
         board = Board(prospect.todo, len(prospect.found_done), _expected(prospect, store), paths.status)
         record = _record(options, paths)
-        tags = {"git": lineage.git_revision(paths.root), "data": lineage.data_revision(paths.root)}
+        git = lineage.git_revision(paths.root)
+        tags = {"git": git, "mlflow.source.git.commit": git, "data": lineage.data_revision(paths.root)}
         recording = Recording(record, prospect.chosen, store, {"profile": prospect.params.profile, **tags})
         failures: dict[str, str] = {}
         interrupted = False
