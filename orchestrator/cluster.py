@@ -309,7 +309,11 @@ def unpack(packed: Packed, place: Path) -> None:
 
 def _unpacked(data: Data, shipped: Mapping[str, ray.ObjectRef]) -> Data:
     """The same data, in this node's cache."""
-    place = Path(tempfile.gettempdir()) / f"trackmeet-cache-{os.getuid()}" / data.digest
+    cache = Path(tempfile.gettempdir()) / f"trackmeet-cache-{os.getuid()}"
+    cache.mkdir(mode=0o700, exist_ok=True)
+    if cache.stat().st_uid != os.getuid():
+        raise PermissionError(f"{cache}: expected a folder of this user's own")
+    place = cache / data.digest
     if not place.exists():
         unpack(ray.get(shipped[data.digest]), place)
     return Data(place, data.digest)

@@ -89,8 +89,8 @@ def conduct(options: Options, paths: Paths) -> Outcome:
         recording = Recording(record, prospect.chosen, store, {"profile": prospect.params.profile, **tags})
         failures: dict[str, str] = {}
         interrupted = False
-        recording.open()
         try:
+            recording.open()
             with Display(board) as display:
                 failures = _execute(options, paths, store, prospect, refused, board, recording, display)
         except KeyboardInterrupt:

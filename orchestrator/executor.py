@@ -315,13 +315,20 @@ def attempt(task: Task, emit: work.Emit) -> tuple[Any, ...]:
     with tempfile.TemporaryDirectory(prefix="trackmeet-") as folder:
         try:
             facts = work.run(task, Path(folder), emit)
-        except MemoryError as error:
-            return "memory", f"out of memory: {error}"
         except Exception as error:
-            if type(error).__name__ == "OutOfMemoryError":  # torch's, of a GPU; torch need not be here
-                return "memory", f"out of GPU memory: {error}"
+            if _ran_out_of_memory(error):
+                return "memory", f"out of memory: {error}"
             return "error", f"{type(error).__name__}: {error}", traceback.format_exc()
         return "done", {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}, facts
+
+
+def _ran_out_of_memory(error: BaseException | None) -> bool:
+    """Whether it, or what caused it, is Python's MemoryError or torch's OutOfMemoryError (torch need not be here)."""
+    while error is not None:
+        if type(error).__name__ in ("MemoryError", "OutOfMemoryError"):
+            return True
+        error = error.__cause__
+    return False
 
 
 class InProcess:

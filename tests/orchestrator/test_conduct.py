@@ -108,6 +108,18 @@ def test_a_worker_that_dies_is_tried_again(project, params):
     assert updates(diary) == [0, 1, 2, 3, 4]
 
 
+def test_out_of_memory_is_tried_again_with_fewer_lanes(project, params):
+    """A tracker for which the memory does not suffice is run in half as many lanes, as often as it takes."""
+    conduct(project.options(trackers=["Mover"]), project.paths)
+    [whole] = list(project.paths.results.rglob("trajectories.npz"))
+    before = whole.read_bytes()
+    params["studies"]["toy"]["trackers"]["Mover"]["fault"] = "memory"
+    project.write(params)
+    assert not conduct(project.options(trackers=["Mover"]), project.paths).failures
+    [again] = list(project.paths.results.rglob("trajectories.npz"))
+    assert again.read_bytes() == before
+
+
 def test_code_that_changes_under_a_run_is_noticed(project, edit):
     """A result is never kept under the key of other code: a job whose code has changed since it was planned fails."""
     prospect = look(project.options(), project.paths, Store(project.paths.store))

@@ -107,4 +107,3 @@ def test_every_number_names_its_section():
     for line in text.splitlines():
         if line.strip().partition(":")[0] in named:
             assert any(word in line for word in ("Section", "Appendix", "Table")), line
-

@@ -20,7 +20,7 @@ class Config:
     rate: float = 0.3
     pause: float = 0.0  # seconds an update
     diary: str = ""
-    fault: str = ""  # "bug", or "suicide" of the first worker that takes it
+    fault: str = ""  # "bug", "suicide" of the first worker that takes it, or "memory" for one lane only
 
 
 def steps(config: Config) -> list[Step]:
@@ -53,18 +53,21 @@ def fit(inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
 
 
 class Mover(Tracker):
-    def __init__(self, motion: np.ndarray) -> None:
+    def __init__(self, motion: np.ndarray, most_lanes: int) -> None:
         self.motion = motion
+        self.most_lanes = most_lanes
         self.boxes: dict[int, np.ndarray] = {}
 
     def initialize(self, lanes: Sequence[int], images: Sequence[Image], regions: np.ndarray) -> None:
         self.boxes.update(zip(lanes, np.array(regions), strict=True))
 
     def update(self, lanes: Sequence[int], images: Sequence[Image]) -> np.ndarray:
+        if len(lanes) > self.most_lanes:
+            raise torch.OutOfMemoryError(f"{len(lanes)} lanes")
         for lane in lanes:
             self.boxes[lane] = self.boxes[lane] + np.array([*self.motion, 0, 0])
         return np.stack([self.boxes[lane] for lane in lanes])
 
 
 def tracker(config: Config, weights: Weights, device: str) -> Tracker:
-    return Mover(weights["motion"].double().numpy())
+    return Mover(weights["motion"].double().numpy(), 1 if config.fault == "memory" else 1000)
