@@ -129,6 +129,7 @@ class Cluster:
         marker.parent.mkdir(parents=True, exist_ok=True)
         marker.write_text(uuid.uuid4().hex if not share else self._token)
         self._slots: list[_Held] = []
+        self._news: list[Event] = []  # what `wait` has to say first
         self._packed: dict[str, ray.ObjectRef] = {}
         self._path = [str(Path.cwd()), *(entry for entry in sys.path if entry and "site-packages" not in entry)]
 
@@ -174,8 +175,11 @@ class Cluster:
         slot.key, slot.task = key, task
         if slot.host is not None:
             self._submit(slot)
+            self._news.append(Event(key, "started", (slot.host,)))
 
     def wait(self, timeout: float, take: Callable[[Event], None]) -> None:
+        while self._news:
+            take(self._news.pop(0))
         now = time.monotonic()
         for slot in self._slots:
             if slot.run is not None and slot.poll is None and now >= slot.next_poll:

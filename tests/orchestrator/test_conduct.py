@@ -17,6 +17,7 @@ from orchestrator import lineage, params, plan, work
 from orchestrator.conduct import conduct, look
 from orchestrator.executor import Settings
 from orchestrator.files import write_json
+from orchestrator.progress import Board
 from orchestrator.store import Store, StoreBusyError
 
 
@@ -34,16 +35,21 @@ def updates(diary: Path) -> list[int]:
     return [int(line) for line in diary.read_text().split()]
 
 
-def test_both_executors_give_the_same_bytes_and_do_nothing_twice(project):
+def test_both_executors_give_the_same_bytes_and_do_nothing_twice(project, monkeypatch):
     """A study's results are the same bytes from this process and from Ray, and a second run finds all done."""
+    started = []
+    monkeypatch.setattr(Board, "started", lambda self, job, where: started.append(job.label))
     first = conduct(project.options(), project.paths)
     assert not first.failures
     local = tree(project.paths.results)
     assert conduct(project.options(), project.paths).prospect.todo == []
     assert tree(project.paths.results) == local
+    assert len(set(started)) == len(started) == 8
     project.paths.store.rename(project.root / "elsewhere")
     assert not conduct(project.options(executor="ray"), project.paths).failures
     assert tree(project.paths.results) == local
+    assert len(set(started)) == 8
+    assert len(started) == 16
 
 
 def test_results_hold_what_the_report_reads(project):
