@@ -146,6 +146,7 @@ def test_a_job_that_takes_too_long_is_ended(project, params):
     assert len(outcome.failures) == 3
 
 
+@pytest.mark.slow
 def test_inputs_travel_where_no_file_system_is_shared(project, monkeypatch):
     """Where nodes do not see the driver's files, inputs go through Ray's object store, with the same results."""
     from orchestrator import cluster
@@ -201,7 +202,7 @@ def wait_for_updates(diary: Path, number: int) -> None:
         ("local", signal.SIGKILL),
         ("local", signal.SIGTERM),
         ("local", signal.SIGINT),
-        ("ray", signal.SIGKILL),
+        pytest.param("ray", signal.SIGKILL, marks=pytest.mark.slow),
         ("ray", signal.SIGTERM),
     ],
 )
