@@ -94,7 +94,7 @@ def run(
         _print_prospect(look(options, here(), store), store)
         return
     outcome = conduct(options, here())
-    _print_outcome(outcome)
+    _print_outcome(outcome, record)
     if outcome.failures and not outcome.interrupted:
         _build_report()  # DVC will not come to it, and the page shows what is missing and why
     if outcome.interrupted or outcome.failures:
@@ -112,7 +112,7 @@ def _print_prospect(prospect: Prospect, store: object) -> None:
     print(f"{len(prospect.todo)} jobs would run, {len(prospect.found_done)} are done")
 
 
-def _print_outcome(outcome: Outcome) -> None:
+def _print_outcome(outcome: Outcome, record: Records) -> None:
     if outcome.interrupted:
         print("interrupted; run it again and it goes on from where it was", file=sys.stderr)
         return
@@ -131,6 +131,17 @@ def _print_outcome(outcome: Outcome) -> None:
             file=sys.stderr,
         )
     print(f"\nreport page: {here().report / 'index.html'} (after 'trackmeet report'); MLflow: make ui")
+    if record is Records.mlflow and not outcome.unrecorded:
+        _print_links(outcome.prospect)
+
+
+def _print_links(prospect: Prospect) -> None:
+    """Where MLflow shows each study's curves, and its trials side by side."""
+    from orchestrator.runs import compare_links, default_uri
+
+    for study in dict.fromkeys(trial.study for trial in prospect.chosen):
+        keys = [trial.key for trial in prospect.chosen if trial.study == study]
+        print(f"{study}, with the UI open:\n{compare_links(default_uri(here().root), study, keys)}")
 
 
 @app.command()

@@ -33,6 +33,15 @@ def test_a_run_ends_with_the_table_and_where_to_look(call):
     assert call("status")[1].startswith("finished: 8/8 jobs done")
 
 
+def test_a_recorded_run_ends_with_links_into_mlflow(call, monkeypatch):
+    """A run that MLflow holds ends with the links to its curves and to its trials side by side."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    code, out, _ = call("run", "--executor", "local", "--record", "mlflow")
+    assert code == 0
+    assert "compareRunsMode=CHART" in out
+    assert out.partition("/#/compare-runs?runs=")[2].count("%22") == 2 * 3 + 2  # three runs, one experiment
+
+
 def test_a_dry_run_runs_nothing(call, project):
     """`--dry-run` prints each job and why it would run, and leaves no result."""
     code, out, _ = call("run", "--dry-run")

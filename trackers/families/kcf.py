@@ -169,17 +169,17 @@ class KerCorrTracker(Tracker):
         return boxes
 
     def _train(self, x: Tensor, labels: Tensor, window: Window) -> Tensor:
-        """The dual coefficients, transformed (L, h, w/2+1): eq. 17. x: (L, C, h, w/2+1), transformed."""
+        """The dual coefficients of the ridge regression, (L, h, w/2+1), of x (L, C, h, w/2+1); transformed."""
         return labels / (self._kernel(x, x, window) + self.config.regularization)
 
     def _shift(self, model: Filter, z: Tensor, window: Window) -> Tensor:
-        """How far the target moved, in cells: (L, 2) rows and columns; the maximum of eq. 22."""
+        """How far the target moved, in cells: (L, 2) rows and columns; the maximum of the response."""
         h, w, _ = window
         response = torch.fft.irfft2(model.alpha * self._kernel(z, model.appearance, window), s=(h, w))
         return cyclic_shifts(h, w, self.device)[response.flatten(1).argmax(1)]
 
     def _kernel(self, z: Tensor, x: Tensor, window: Window) -> Tensor:
-        """The kernel correlation of z and x: eq. 31 (Gaussian) or 32 (linear), per element as in the Matlab code."""
+        """The multi-channel kernel correlation of z and x, per element as in the Matlab code."""
         h, w, _ = window
         elements = x.shape[1] * h * w
         cross = (z * x.conj()).sum(1)  # (L, h, w/2+1)
