@@ -1,19 +1,21 @@
-"""A sequence: frames and their groundtruth.
+"""A sequence: frames, their groundtruth, and what else a benchmark says of them.
 
-Images are uint8 RGB (height, width, 3). Groundtruth is one region a frame: for boxes a float
-array (frames, 4) of x, y, width, height, a row of NaN where the target is absent.
+Images are uint8 RGB (height, width, 3). A region is known by its shape: a box, float (4,) of x, y,
+width, height; a polygon, float (8,) or longer, of its corners x1, y1, x2, y2, ...; a mask, bool
+(height, width). Pixel coordinates are 0-based and continuous.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from collections.abc import Sequence as SequenceOf
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 
 Image = np.ndarray  # uint8 RGB (height, width, 3)
-Region = np.ndarray  # a box: float (4,)
+Region = np.ndarray  # a box: float (4,); a polygon: float (2 x corners,); a mask: bool (height, width)
 
 
 class Frames(Protocol):
@@ -22,6 +24,14 @@ class Frames(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, t: int) -> Image: ...
+
+
+class Regions(Protocol):
+    """Regions by frame, read when asked for."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, t: int) -> Region: ...
 
 
 @dataclass(frozen=True)
@@ -38,15 +48,44 @@ class GreyFrames:
 
 
 @dataclass(frozen=True)
+class Unseen:
+    """Frames of which only the number is known: annotations without their images, for scoring."""
+
+    length: int
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, t: int) -> Image:
+        raise FileNotFoundError(f"frame {t}: expected an image, but annotations alone were read here")
+
+
+@dataclass(frozen=True)
 class Sequence:
     """One video and what is known of its target.
 
-    name: unique in its benchmark. frames: see `Frames`. groundtruth: (frames, 4).
+    name: unique in its benchmark. frames: see `Frames`. groundtruth: boxes (frames, 4); a row of NaN
+    where the target is absent, and where nobody said where it is.
+    regions: as annotated, one a frame, where that is more than boxes: the boxes are derived from them.
+    labelled: bool (frames,), the annotated frames; None: all. omitted: bool (frames,), the frames at
+    which no run should start (OTB's initOmit); None: none.
+    tags: attributes of single frames, bool (frames,) each. attributes: those of the whole sequence.
+    label: class of the target. size: width and height of the images, where known without reading one.
+    origin: coordinate of the first pixel in the files that were read; toolkits that judge a box by the
+    sign of its raw numbers need it.
     """
 
     name: str
     frames: Frames
     groundtruth: np.ndarray
+    regions: Regions | None = None
+    labelled: np.ndarray | None = None
+    omitted: np.ndarray | None = None
+    tags: Mapping[str, np.ndarray] = field(default_factory=dict)
+    attributes: tuple[str, ...] = ()
+    label: str | None = None
+    size: tuple[int, int] | None = None
+    origin: float = 0.0
 
     def __post_init__(self) -> None:
         if len(self.frames) == 0:
@@ -56,6 +95,13 @@ class Sequence:
                 f"sequence {self.name}: expected groundtruth of shape ({len(self.frames)}, 4), one box "
                 f"a frame, got {self.groundtruth.shape}"
             )
+        rows = {"regions": self.regions, "labelled": self.labelled, "omitted": self.omitted, **self.tags}
+        for name, per_frame in rows.items():
+            if per_frame is not None and len(per_frame) != len(self.frames):
+                raise ValueError(
+                    f"sequence {self.name}: expected {len(self.frames)} rows of {name}, one a frame, "
+                    f"got {len(per_frame)}"
+                )
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -63,6 +109,10 @@ class Sequence:
     def images(self, numbers: SequenceOf[int]) -> list[Image]:
         """The images of these frames."""
         return [self.frames[t] for t in numbers]
+
+    def region(self, t: int) -> Region:
+        """The target in frame t as annotated: a polygon or mask where there are such, else the box."""
+        return self.groundtruth[t] if self.regions is None else self.regions[t]
 
 
 def check_box(box: Region, image: Image, where: str) -> None:

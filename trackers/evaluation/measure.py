@@ -1,0 +1,68 @@
+"""What a measure is: a name, what its numbers mean, and how the terms of its score are computed.
+
+Where toolkits differ, how they do it is a convention, and is always named:
+
+    trackmeet    boxes as continuous rectangles; frames in which the target is labelled and present
+                 count, the first, which is given, does not; mean over sequences
+    otb          the OTB benchmark's Matlab toolkit
+    got10k       the GOT-10k toolkit
+    pysot        pysot-toolkit
+    vot          vot-toolkit 0.9
+    vot-legacy   the Matlab VOT toolkit, as of VOT2016
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+
+from trackers.evaluation.results import Results
+from trackers.evaluation.scores import Pool, Score
+
+Convention = Literal["trackmeet", "otb", "got10k", "pysot", "vot", "vot-legacy"]
+CONVENTIONS: tuple[Convention, ...] = get_args(Convention)
+Terms = tuple[np.ndarray, np.ndarray]  # numerator and denominator, (n, K) each
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A measure; calling it judges results.
+
+    name: as in params.yaml and scores.csv. unit: "" for a ratio. bounds: the least and the greatest
+    value. better: which end of them is the good one. conventions: those that define it. protocols: those
+    under which it means something. terms: of results under a convention; see `scores`.
+    """
+
+    name: str
+    unit: str
+    bounds: tuple[float, float]
+    better: Literal["higher", "lower"]
+    conventions: tuple[Convention, ...]
+    protocols: tuple[str, ...]
+    terms: Callable[[Results, Convention], Terms]
+    pool: Pool = "mean"
+
+    def __call__(
+        self, results: Results, convention: Convention = "trackmeet", subset: str = "all", length: int | None = None
+    ) -> Score:
+        """The score on a subset (see `Results.subset`), on the first `length` frames of each sequence (None: all).
+
+        Raises ValueError where the convention, or the results' protocol, does not know this measure.
+        """
+        for kind, wanted, known in (
+            ("convention", convention, self.conventions),
+            ("protocol", results.protocol, self.protocols),
+        ):
+            if wanted not in known:
+                raise ValueError(f"{self.name}: expected a {kind} among {', '.join(known)}, got {wanted}")
+        chosen = results.subset(subset)
+        if length is not None:
+            chosen = chosen.first(length)
+        numerator, denominator = self.terms(chosen, convention)
+        names = tuple(sequence.name for sequence in chosen.sequences)
+        return Score(
+            self.name, convention, results.protocol, subset, length, names, numerator, denominator, self.pool
+        )

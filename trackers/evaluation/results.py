@@ -1,0 +1,112 @@
+"""Results: the trajectories of one tracker on a benchmark under one protocol, beside the groundtruth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from trackers.evaluation.trajectory import Trajectory
+from trackers.sequence import Region, Regions, Sequence, Unseen
+
+ALL = "all"  # the subset that holds everything
+
+
+@dataclass(frozen=True)
+class Results:
+    """What measures judge.
+
+    sequences: n of them; their frames are not needed (`Unseen` will do). runs: n tuples of the trajectories
+    through each, by number; all as long as the sequence. tag: where not `ALL`, only frames with this tag count.
+    """
+
+    sequences: tuple[Sequence, ...]
+    runs: tuple[tuple[Trajectory, ...], ...]
+    protocol: str = "one_pass"
+    tag: str = ALL
+
+    def __post_init__(self) -> None:
+        if len(self.sequences) != len(self.runs):
+            raise ValueError(f"expected runs of {len(self.sequences)} sequences, got {len(self.runs)}")
+        for sequence, runs in zip(self.sequences, self.runs, strict=True):
+            for trajectory in runs:
+                if len(trajectory) != len(sequence) or trajectory.sequence != sequence.name:
+                    raise ValueError(
+                        f"sequence {sequence.name}: expected a trajectory through its {len(sequence)} frames, got "
+                        f"{len(trajectory)} frames of {trajectory.sequence}"
+                    )
+
+    @property
+    def subsets(self) -> tuple[str, ...]:
+        """`ALL`, the attributes of sequences, and the tags of frames, sorted."""
+        attributes = {a for s in self.sequences for a in s.attributes} | {t for s in self.sequences for t in s.tags}
+        return (ALL, *sorted(attributes))
+
+    def subset(self, name: str) -> Results:
+        """The part with this attribute: its sequences; or, for a tag of frames, the sequences that have such frames."""
+        if name == ALL:
+            return self
+        tagged = any(name in sequence.tags for sequence in self.sequences)
+        chosen = [
+            (sequence, runs)
+            for sequence, runs in zip(self.sequences, self.runs, strict=True)
+            if (name in sequence.tags and sequence.tags[name].any() if tagged else name in sequence.attributes)
+        ]
+        return replace(
+            self,
+            sequences=tuple(sequence for sequence, _ in chosen),
+            runs=tuple(runs for _, runs in chosen),
+            tag=name if tagged else ALL,
+        )
+
+    def first(self, length: int) -> Results:
+        """The first `length` frames of each sequence (all of a shorter one)."""
+        return replace(
+            self,
+            sequences=tuple(_first_of_sequence(sequence, length) for sequence in self.sequences),
+            runs=tuple(tuple(_first_of_run(run, length) for run in runs) for runs in self.runs),
+        )
+
+
+def _first_of_sequence(sequence: Sequence, length: int) -> Sequence:
+    if len(sequence) <= length:
+        return sequence
+    return replace(
+        sequence,
+        frames=Unseen(length),
+        groundtruth=sequence.groundtruth[:length],
+        regions=None if sequence.regions is None else First(sequence.regions, length),
+        labelled=None if sequence.labelled is None else sequence.labelled[:length],
+        omitted=None if sequence.omitted is None else sequence.omitted[:length],
+        tags={name: flags[:length] for name, flags in sequence.tags.items()},
+    )
+
+
+def _first_of_run(run: Trajectory, length: int) -> Trajectory:
+    masks = None if run.masks is None else First(run.masks, length)
+    return replace(run, regions=run.regions[:length], events=run.events[:length], masks=masks)
+
+
+@dataclass(frozen=True)
+class First:
+    """The first `length` of some regions."""
+
+    regions: Regions
+    length: int
+
+    def __len__(self) -> int:
+        return min(self.length, len(self.regions))
+
+    def __getitem__(self, t: int) -> Region:
+        if t >= self.length:
+            raise IndexError(f"expected a frame below {self.length}, got {t}")
+        return self.regions[t]
+
+
+def gather(sequences: Iterable[Sequence], trajectories: Iterable[Trajectory], protocol: str) -> Results:
+    """Results of these sequences, those without a trajectory left out; runs in their order."""
+    runs: dict[str, list[Trajectory]] = {}
+    for trajectory in trajectories:
+        runs.setdefault(trajectory.sequence, []).append(trajectory)
+    present = [sequence for sequence in sequences if sequence.name in runs]
+    ordered = (tuple(sorted(runs[sequence.name], key=lambda t: t.run)) for sequence in present)
+    return Results(tuple(present), tuple(ordered), protocol)
