@@ -25,6 +25,10 @@ class Files(ABC):
         """The bytes of a file; FileNotFoundError if there is none of that name."""
 
     @abstractmethod
+    def size(self, name: str) -> int:
+        """Its length in bytes, without reading it."""
+
+    @abstractmethod
     def path(self, name: str) -> Path:
         """A file on disk with exactly these bytes, for libraries that must open it themselves: videos."""
 
@@ -72,6 +76,9 @@ class Folder(Files):
 
     def read(self, name: str) -> bytes:
         return self.path(name).read_bytes()
+
+    def size(self, name: str) -> int:
+        return (self.root / name).stat().st_size
 
     def path(self, name: str) -> Path:
         return self.root / PurePosixPath(name)
