@@ -17,6 +17,9 @@ from functools import cache
 from pathlib import Path
 
 from orchestrator.files import write_json
+from trackers.benchmarks.files import digest
+from trackers.benchmarks.files import open as open_files
+from trackers.benchmarks.packs import Pack
 
 
 def file_digest(path: Path) -> str:
@@ -33,25 +36,31 @@ class Digests:
     _known: dict[str, tuple[int, int, str]] | None = field(default=None, repr=False)
 
     def folder(self, root: Path) -> str:
-        """sha256 over the names and contents of all files below `root` ('absent' if there is none)."""
+        """One sha256 over the names and contents of all files below `root` ('absent' if there is none).
+
+        Hidden files do not count. A data set has the same digest packed and not (`trackers.benchmarks.files.digest`);
+        where it is packed, the digest that is recorded there is taken, once the shards are as long as they should be.
+        """
         if not root.exists():
             return "absent"
+        files = open_files(root) if root.is_dir() else None
+        if isinstance(files, Pack):
+            return files.digest
         if self._known is None:
             self._known = self._load()
-        files = sorted(path for path in root.rglob("*") if path.is_file()) if root.is_dir() else [root]
-        total = hashlib.sha256()
-        changed = False
-        for path in files:
-            stat, place = path.stat(), str(path.resolve())
+        base, hashes, changed = root.resolve(), [], False
+        for name in files.names if files else (".",):
+            path = base / name
+            stat, place = path.stat(), str(path)
             known = self._known.get(place)
             if known is None or known[:2] != (stat.st_size, stat.st_mtime_ns):
                 known = (stat.st_size, stat.st_mtime_ns, file_digest(path))
                 self._known[place] = known
                 changed = True
-            total.update(f"{path.relative_to(root).as_posix()}\0{known[2]}\n".encode())
+            hashes.append((name, known[2]))
         if changed:
             write_json(self.cache, self._known)
-        return total.hexdigest()
+        return digest(hashes)
 
     def _load(self) -> dict[str, tuple[int, int, str]]:
         try:

@@ -6,6 +6,8 @@ the path below the root, with forward slashes.
 
 from __future__ import annotations
 
+import hashlib
+import mmap
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
@@ -23,6 +25,10 @@ class Files(ABC):
     @abstractmethod
     def read(self, name: str) -> bytes | memoryview:
         """The bytes of a file; FileNotFoundError if there is none of that name."""
+
+    def view(self, name: str) -> memoryview:
+        """The same bytes, fetched from disk where they are looked at: for a glance at a large file."""
+        return memoryview(self.read(name))
 
     @abstractmethod
     def size(self, name: str) -> int:
@@ -80,13 +86,32 @@ class Folder(Files):
     def size(self, name: str) -> int:
         return (self.root / name).stat().st_size
 
+    def view(self, name: str) -> memoryview:
+        with self.path(name).open("rb") as file:
+            if not os.fstat(file.fileno()).st_size:
+                return memoryview(b"")  # what is empty cannot be mapped
+            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
     def path(self, name: str) -> Path:
         return self.root / PurePosixPath(name)
 
 
 def open(root: Path) -> Files:
-    """The files of a folder, packed or not. Raises FileNotFoundError or NotADirectoryError for no folder."""
-    return Folder(root)
+    """The files of a folder, packed or not.
+
+    Raises FileNotFoundError or NotADirectoryError for no folder, DataError for a damaged pack.
+    """
+    from trackers.benchmarks import packs  # which itself needs `Files`
+
+    return packs.Pack(root) if (root / packs.INDEX).is_file() else Folder(root)
+
+
+def digest(hashes: Iterable[tuple[str, str]]) -> str:
+    """One sha256 for a whole data set, packed or not: over (name, sha256) of its files, in the order of the names."""
+    total = hashlib.sha256()
+    for name, sha256 in hashes:
+        total.update(f"{name}\0{sha256}\n".encode("utf-8", "surrogatepass"))
+    return total.hexdigest()
 
 
 def _walk(root: Path) -> Iterable[str]:
