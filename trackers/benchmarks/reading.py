@@ -1,0 +1,256 @@
+"""What readers of annotations share: tables of numbers, boxes, flags, numbered images, names.
+
+Whatever is wrong goes to `problems` with its file and line; then the value is None, and reading goes on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from itertools import chain, pairwise
+
+import numpy as np
+
+from trackers.benchmarks.files import Files
+from trackers.benchmarks.problems import Problems
+
+LINES_TOLD = 5  # of one file; the others are counted
+IMAGE = re.compile(r"\.(jpe?g|png|bmp)$", re.IGNORECASE)
+NUMBER = re.compile(r"(\d+)\.\w+$")
+FIELD = re.compile(rb"[ \t]*[,;][ \t]*|[ \t]+")
+BOM = b"\xef\xbb\xbf"
+TO_SPACES = bytes.maketrans(b",;\t", b"   ")
+TO_COMMAS = bytes.maketrans(b";", b",")
+
+
+def numbers(content: bytes | memoryview) -> np.ndarray | None:
+    """A table of numbers, float (rows, columns); None unless it is one, whole and without a doubt.
+
+    Columns are parted by commas, semicolons, tabs, spaces or a mix of them; rows are lines, of one length.
+    NaN is a number here, infinity is none. Blank lines count only at the end, where they mean nothing.
+    """
+    content = bytes(content).removeprefix(BOM).rstrip()
+    if b"_" in content or _has_empty_field(content):  # Python alone reads 1_000 as a number
+        return None
+    rows = [line.split() for line in content.translate(TO_SPACES).splitlines()]
+    if not rows or not rows[0] or len(set(map(len, rows))) > 1:
+        return None
+    try:
+        flat = np.array(list(map(float, chain.from_iterable(rows))))
+    except ValueError:
+        return None
+    return None if np.isinf(flat).any() else flat.reshape(len(rows), -1)
+
+
+def table(content: bytes | memoryview, file: str, problems: Problems, columns: tuple[int, ...]) -> np.ndarray | None:
+    """The table of numbers in a file (see `numbers`), of as many columns as one of `columns` says.
+
+    file: its place, for messages. None, and a problem for each of the first wrong lines, if there is any:
+    a row is never left out, so row t is line t + 1.
+    """
+    rows = numbers(content)
+    if rows is not None and rows.shape[1] in columns:
+        return rows
+    _tell_lines(bytes(content), file, problems, columns)
+    return None
+
+
+def read_table(files: Files, name: str, problems: Problems, columns: tuple[int, ...]) -> np.ndarray | None:
+    """The `table` in one of the files; a problem where it is missing."""
+    content = read(files, name, problems)
+    return None if content is None else table(content, files.show(name), problems, columns)
+
+
+def read(files: Files, name: str, problems: Problems) -> bytes | None:
+    """The bytes of a file; a problem where it is missing or cannot be opened."""
+    try:
+        return bytes(files.read(name))
+    except OSError as error:
+        problems.say(files.show(name), "a file", error.strerror or type(error).__name__)
+        return None
+
+
+def lines(content: bytes, file: str, problems: Problems) -> list[str]:
+    """The lines of a text, without blank ones and without spaces around; [] and a problem if it is not UTF-8."""
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        problems.say(
+            file, "text in UTF-8", f"byte 0x{content[error.start]:02x}", content.count(b"\n", 0, error.start) + 1
+        )
+        return []
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def boxes(
+    rows: np.ndarray, file: str, problems: Problems, origin: float, empty_is_absent: bool = False
+) -> np.ndarray | None:
+    """Boxes (frames, 4), 0-based, of rows x, y, width, height whose first pixel is `origin`.
+
+    A row of NaN where the target is absent: where the file has NaN NaN NaN NaN or 0 0 0 0, and with
+    `empty_is_absent` wherever a side is not positive, as the toolkits of some benchmarks have it.
+    Other sides that are not positive, and rows that are NaN in part, are problems.
+    """
+    unknown = np.isnan(rows)
+    absent = unknown.all(axis=1) | (rows == 0).all(axis=1)
+    empty = (rows[:, 2:] <= 0).any(axis=1)
+    if empty_is_absent:
+        absent |= empty
+    wrong = ~absent & (empty | unknown.any(axis=1))
+    if wrong.any():
+        places = np.flatnonzero(wrong)
+        for t in places[:LINES_TOLD]:
+            found = " ".join(f"{value:g}" for value in rows[t])
+            problems.say(file, "x, y, and positive width and height, or NaN or 0 four times", found, int(t) + 1)
+        _tell_rest(file, problems, len(places), int(places[-1]) + 1)
+        return None
+    placed = rows - np.array([origin, origin, 0, 0])
+    placed[absent] = np.nan
+    return placed
+
+
+def labels(files: Files, name: str, problems: Problems, count: int, greatest: int = 1) -> np.ndarray | None:
+    """Whole numbers of 0 to `greatest`, int (count,), one a line or all on one line; a problem if they are not."""
+    found = read_table(files, name, problems, (1, count))
+    if found is None:
+        return None
+    file, flat = files.show(name), found.ravel()
+    if len(flat) != count:
+        problems.say(file, f"{count} labels, one a frame", str(len(flat)))
+        return None
+    wrong = np.flatnonzero(~np.isin(flat, np.arange(greatest + 1)))
+    if len(wrong):
+        line = int(wrong[0]) + 1 if len(found) > 1 else 1
+        problems.say(file, f"labels 0 to {greatest}", f"{flat[wrong[0]]:g} for frame {wrong[0] + 1}", line)
+        return None
+    return flat.astype(int)
+
+
+def images(files: Files, folder: str, problems: Problems) -> dict[int, str]:
+    """{number: name} of the image files directly in `folder`, in order of the number that ends their names.
+
+    However many digits it has. Problems: an image without a number, two of the same, a gap, an empty file.
+    {} where there are no images.
+    """
+    found: dict[int, str] = {}
+    for name in files.within(folder):
+        if not IMAGE.search(name):
+            continue
+        number = NUMBER.search(name)
+        if number is None:
+            problems.say(files.show(name), "an image file with a number at the end of its name", "none")
+            continue
+        other = found.setdefault(int(number[1]), name)
+        if other != name:
+            problems.say(files.show(name), f"one image of number {int(number[1])}", f"also {files.show(other)}")
+        if _size(files, name) == 0:
+            problems.say(files.show(name), "an image", "an empty file")
+    found = dict(sorted(found.items()))
+    gaps = [(low + 1, high - 1) for low, high in pairwise(found) if high > low + 1]
+    if gaps:
+        missing = ", ".join(f"{low}" if low == high else f"{low} to {high}" for low, high in gaps[:LINES_TOLD])
+        more = f" and {len(gaps) - LINES_TOLD} more gaps" if len(gaps) > LINES_TOLD else ""
+        problems.say(files.show(folder), f"images {min(found)} to {max(found)}", f"none of number {missing}{more}")
+    return found
+
+
+def key(name: str) -> str:
+    """The same for all spellings of a sequence's name: Jogging.1, jogging-1, Jogging_1."""
+    return name.lower().replace(".", "-").replace("_", "-")
+
+
+def chosen(names: Iterable[str], wanted: tuple[str, ...], place: str, problems: Problems) -> set[str]:
+    """Those of `names` that are `wanted`, in whatever spelling, or all if none are; a problem for each not there."""
+    known = {key(name): name for name in names}
+    for name in wanted:
+        if key(name) not in known:
+            problems.say(place, f"sequence {name}", "no sequence of that name")
+    return {known[key(name)] for name in wanted if key(name) in known} if wanted else set(known.values())
+
+
+def annotation_folder(files: Files, known: Iterable[str], preferred: str = "") -> str | None:
+    """The folder that holds <name>.txt of most of the `known` names; None if there is no .txt file at all.
+
+    preferred: wins if a folder of this name has any of them. What lies in att and initOmit is no groundtruth.
+    """
+    keys = {key(name) for name in known}
+    best: tuple[tuple[bool, int, int], str] | None = None
+    for folder in sorted({name.rpartition("/")[0] for name in files.names if name.endswith(".txt")}):
+        last = folder.rpartition("/")[2]
+        if last in ("att", "initOmit"):
+            continue
+        texts = [stem(name) for name in files.within(folder) if name.endswith(".txt")]
+        count = sum(key(text) in keys for text in texts)
+        rank = (count > 0 and last.lower() == preferred.lower(), count, len(texts))
+        if best is None or rank > best[0]:
+            best = rank, folder
+    return None if best is None else best[1]
+
+
+def stem(name: str) -> str:
+    """The name of a file without its folder and without what follows the last dot."""
+    return name.rpartition("/")[2].rpartition(".")[0]
+
+
+def join(folder: str, name: str) -> str:
+    """The name of a file in a folder ("" for the root)."""
+    return f"{folder}/{name}" if folder else name
+
+
+def _size(files: Files, name: str) -> int:
+    try:
+        return files.size(name)
+    except OSError:  # a link to nowhere
+        return 0
+
+
+def _has_empty_field(content: bytes) -> bool:
+    if b"," not in content and b";" not in content:
+        return False
+    bare = content.translate(TO_COMMAS, b" \t")
+    return (
+        any(hole in bare for hole in (b",,", b",\n", b",\r", b"\n,", b"\r,"))
+        or bare.startswith(b",")
+        or bare.endswith(b",")
+    )
+
+
+def _tell_lines(content: bytes, file: str, problems: Problems, columns: tuple[int, ...]) -> None:
+    """A problem for each of the first wrong lines of a table."""
+    expected = f"{' or '.join(map(str, columns))} number{'s' if columns != (1,) else ''}"
+    rows = content.removeprefix(BOM).rstrip().splitlines()
+    if not rows:
+        problems.say(file, f"rows of {expected}", "an empty file")
+        return
+    width, told, last = 0, 0, 0
+    for line, row in enumerate(rows, 1):
+        fields = FIELD.split(row.strip(b" \t"))
+        strange = next((field for field in fields if not _is_number(field)), None)
+        if not row.strip():
+            found = "a blank line"
+        elif strange is not None:
+            found = repr(strange[:40].decode("utf-8", "backslashreplace")) if strange else "an empty field"
+        elif len(fields) not in columns:
+            found = str(len(fields))
+        elif len(fields) != (width := width or len(fields)):
+            found = f"{len(fields)}, and {width} in the rows before"
+        else:
+            continue
+        told, last = told + 1, line
+        if told <= LINES_TOLD:
+            problems.say(file, expected, found, line)
+    _tell_rest(file, problems, told, last)
+    if not told:  # `numbers` is the stricter of the two: never refuse a file without a word
+        problems.say(file, f"rows of {expected}", "something else")
+
+
+def _tell_rest(file: str, problems: Problems, count: int, last: int) -> None:
+    if count > LINES_TOLD:
+        problems.say(file, "no more wrong lines", f"{count - LINES_TOLD} more, the last of them here", last)
+
+
+def _is_number(field: bytes) -> bool:
+    try:
+        return b"_" not in field and abs(float(field)) != float("inf")
+    except ValueError:
+        return False
