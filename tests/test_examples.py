@@ -9,7 +9,7 @@ import pytest
 from orchestrator import sample_data
 from orchestrator.conduct import conduct
 from trackers.evaluation.lanes import follow
-from trackers.evaluation.measures import average_overlap
+from trackers.evaluation.overlaps import average_overlap
 from trackers.evaluation.protocols import one_pass
 from trackers.families import find
 from trackers.sequence import GreyFrames, Sequence

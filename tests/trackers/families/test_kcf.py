@@ -8,7 +8,7 @@ import torch
 
 from trackers import boxes
 from trackers.evaluation.lanes import follow
-from trackers.evaluation.measures import average_overlap
+from trackers.evaluation.overlaps import average_overlap
 from trackers.evaluation.protocols import one_pass
 from trackers.families import kcf
 from trackers.sequence import GreyFrames, Sequence
