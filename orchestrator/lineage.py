@@ -49,7 +49,7 @@ class Digests:
         if self._known is None:
             self._known = self._load()
         base, hashes, changed = root.resolve(), [], False
-        for name in files.names if files else (".",):
+        for name in files.names if files is not None else (".",):
             path = base / name
             stat, place = path.stat(), str(path)
             known = self._known.get(place)

@@ -12,6 +12,7 @@ too: their sequences have `Unseen` frames, enough to score results by.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,11 +51,18 @@ class Collection:
 def open_collection(read: Read, config: Any, root: Path, name: str) -> Collection:
     """What every reader's `open` does. Raises DataError that lists all problems, OSError where there is no folder."""
     problems = Problems()
+    sequences = read_sequences(read, config, root, problems)
+    problems.refuse()
+    return Collection(name, tuple(sequences))
+
+
+def read_sequences(read: Read, config: Any, root: Path, problems: Problems) -> list[Sequence]:
+    """The sequences that can be read, and notes of what is wrong with the others and with the whole."""
     sequences = read(config, files.open(root), problems)
     if not sequences and not problems:
         problems.say(str(root), "at least one sequence", "none")
-    twice = sorted({s.name for s in sequences if sum(t.name == s.name for t in sequences) > 1})
+    counts = Counter(sequence.name for sequence in sequences)
+    twice = sorted(name for name, count in counts.items() if count > 1)
     if twice:
         problems.say(str(root), "sequences of different names", f"{', '.join(twice)} more than once")
-    problems.refuse()
-    return Collection(name, tuple(sequences))
+    return sequences

@@ -84,7 +84,7 @@ def pack(
 class Pack(Files):
     """The files of a packed folder, read by memory map; may be shared by threads, and sent to other processes.
 
-    digest: of all names and contents, the same as of the folder that was packed (`files.digest`).
+    digest: of all names and contents, the same as of the folder that was packed (`files.digest`). shards: how many.
     Raises DataError for an index that is damaged or names a place outside the pack, and where a shard is
     missing or not as long as it should be. The bytes themselves are compared by `verify` alone.
     """
@@ -104,7 +104,7 @@ class Pack(Files):
         self._offset = np.cumsum(self._size) - self._size - np.repeat(before, counts)
         self._sha256 = [sha256 for shard in index.shards for sha256 in shard.sha256]
         super().__init__(root, names)
-        self.digest = index.digest
+        self.digest, self.shards = index.digest, len(index.shards)
         self._forget()
         problems = Problems()
         if len(self._rows) != len(names):

@@ -1,0 +1,130 @@
+"""Whether data sets are whole: every annotation, and the header of every frame; all problems in one list."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestrator.params import Dataset, dataset_module
+from trackers.benchmarks import files
+from trackers.benchmarks.collection import read_sequences
+from trackers.benchmarks.headers import image_size
+from trackers.benchmarks.images import Images
+from trackers.benchmarks.packs import Pack
+from trackers.benchmarks.problems import DataError, Problem, Problems
+from trackers.sequence import Sequence, Unseen
+
+THREADS = 8  # most of the time goes into waiting for files
+_MESSAGE = re.compile(r"(?:(?P<file>.+?)(?::(?P<line>\d+))?: )?expected (?P<expected>.*), (?:got|found) (?P<found>.*)")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A data set as far as it can be read. made: its sequences are made when asked for, not read from files."""
+
+    dataset: Dataset
+    sequences: Collection[Sequence] = ()
+    made: bool = False
+    problems: Problems = field(default_factory=Problems)
+
+    @property
+    def frames(self) -> int:
+        """Frames in all sequences that lie there; 0 where they are made."""
+        return 0 if self.made else sum(map(len, self.sequences))
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values: what was looked at, and each problem's file, line, expected and found."""
+        return {
+            "name": self.dataset.name,
+            "format": self.dataset.format,
+            "root": str(self.dataset.root),
+            "sequences": len(self.sequences),
+            "frames": self.frames,
+            "problems": [vars(problem) for problem in self.problems],
+        }
+
+
+def read(dataset: Dataset) -> Reading:
+    """Read all annotations; never raises for bad data."""
+    module, problems = dataset_module(dataset.format), Problems()
+    reading = Reading(dataset, problems=problems)
+    try:
+        if not hasattr(module, "read"):
+            return Reading(dataset, module.open(dataset.config, dataset.root, dataset.name), made=True)
+        reading = Reading(
+            dataset, read_sequences(module.read, dataset.config, dataset.root, problems), problems=problems
+        )
+    except DataError as error:
+        problems.found += error.problems
+    except (OSError, ValueError) as error:
+        problems.found.append(_problem(str(dataset.root), error))
+    return reading
+
+
+def check(
+    datasets: Iterable[Dataset],
+    deep: bool = False,
+    progress: Callable[[int, int], object] = lambda done, total: None,
+) -> list[Reading]:
+    """Read every annotation and the header of every frame.
+
+    deep: decode every frame, too, and compare packed data sets with what was packed, byte by byte.
+    progress: called with (frames looked at, frames in all) after each sequence.
+    """
+    with ThreadPoolExecutor(THREADS) as pool:
+        readings = list(pool.map(read, datasets))
+        tasks = [(reading, sequence) for reading in readings if not reading.made for sequence in reading.sequences]
+        done, total = 0, sum(reading.frames for reading in readings)
+        found = pool.map(lambda task: check_frames(task[1], deep), tasks)
+        for (reading, sequence), problems in zip(tasks, found, strict=True):
+            reading.problems.found += problems
+            done += len(sequence)
+            progress(done, total)
+    for reading in readings if deep else ():
+        if reading.sequences:  # else what is wrong with its folder has been noted
+            packed = files.open(reading.dataset.root)
+            if isinstance(packed, Pack):
+                packed.verify(reading.problems)
+    return readings
+
+
+def check_frames(sequence: Sequence, deep: bool = False) -> Problems:
+    """What is wrong with a sequence's frames: damaged, cut short, or not all of one size."""
+    problems, frames = Problems(), sequence.frames
+    if isinstance(frames, Unseen) or not (deep or isinstance(frames, Images)):
+        return problems
+    sizes: dict[str, tuple[int, int]] = {}
+    for t in range(len(frames)):
+        place = frames.files.show(frames.names[t]) if isinstance(frames, Images) else f"{sequence.name}, frame {t}"
+        try:
+            size = image_size(frames.files.view(frames.names[t])) if isinstance(frames, Images) else None
+            if deep or size is None:
+                height, width = frames[t].shape[:2]
+                size = width, height
+            sizes[place] = size
+        except (OSError, ValueError) as error:
+            problems.found.append(_problem(place, error))
+    if sizes:
+        expected, source = sequence.size, "as annotated"
+        if expected is None:
+            expected, source = Counter(sizes.values()).most_common(1)[0][0], f"as most frames of {sequence.name}"
+        wrong = [place for place, size in sizes.items() if size != expected]
+        if wrong:
+            more = f", and {len(wrong) - 1} more frames of the sequence of another size" if len(wrong) > 1 else ""
+            width, height = sizes[wrong[0]]
+            problems.say(
+                wrong[0], f"{expected[0]} x {expected[1]} pixels, {source}", f"{width} x {height} pixels{more}"
+            )
+    return problems
+
+
+def _problem(place: str, error: OSError | ValueError) -> Problem:
+    """What an error says, taken apart; `place` where it names none."""
+    parts = _MESSAGE.fullmatch(str(error))
+    if parts is None:
+        return Problem(place, 0, "data that can be read", getattr(error, "strerror", None) or str(error))
+    return Problem(parts["file"] or place, int(parts["line"] or 0), parts["expected"], parts["found"])
