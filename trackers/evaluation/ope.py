@@ -41,6 +41,17 @@ DISTANCES = np.arange(51.0)  # pixels
 SHARES = np.arange(51) / 100  # of the target's width and height
 
 
+def _matlab_range(step: float, number: int) -> np.ndarray:
+    """0:step:(number - 1) * step, which Matlab counts from both ends: the last bits decide ties."""
+    half, last = number // 2, round((number - 1) * step, 9)
+    return np.concatenate([np.arange(number - half) * step, last - np.arange(half - 1, -1, -1) * step])
+
+
+# Where the thresholds of a toolkit differ in the last bit.
+TOOLKIT_OVERLAPS = {"otb": _matlab_range(0.05, 21)}
+TOOLKIT_SHARES = {"otb": _matlab_range(0.01, 51), "got10k": np.linspace(0, 0.5, 51)}
+
+
 @dataclass(frozen=True)
 class Frames:
     """The N frames of all runs through n sequences, one after the other, as a convention sees them.
@@ -179,7 +190,8 @@ def _judged(frames: Frames, distances: np.ndarray, convention: Convention) -> np
 def success(results: Results, convention: Convention) -> Terms:
     """Of each sequence the share of frames with an overlap above each of `OVERLAPS`: (n, 21)."""
     judged = frames(results, convention)
-    bins = np.searchsorted(OVERLAPS, frame_overlaps(judged, convention))  # the number of thresholds below it
+    thresholds = TOOLKIT_OVERLAPS.get(convention, OVERLAPS)
+    bins = np.searchsorted(thresholds, frame_overlaps(judged, convention))  # the number of thresholds below it
     above = judged.histograms(bins, len(OVERLAPS) + 1)[:, :0:-1].cumsum(1)[:, ::-1]
     return _shares(judged, above, convention)
 
@@ -193,7 +205,7 @@ def precision(results: Results, convention: Convention) -> Terms:
 def normalized_precision(results: Results, convention: Convention) -> Terms:
     """Of each sequence the share of frames with a normalized distance of at most each of `SHARES`: (n, 51)."""
     judged = frames(results, convention)
-    thresholds = np.linspace(0, 0.5, 51) if convention == "got10k" else SHARES  # they differ in the last bit
+    thresholds = TOOLKIT_SHARES.get(convention, SHARES)
     return _within(judged, frame_shares(judged, convention), thresholds, convention)
 
 
