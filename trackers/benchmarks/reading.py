@@ -70,6 +70,14 @@ def read(files: Files, name: str, problems: Problems) -> bytes | None:
         return None
 
 
+def size(files: Files, name: str) -> int:
+    """The length of a file in bytes; 0 where it cannot be opened, as a link to nowhere."""
+    try:
+        return files.size(name)
+    except OSError:
+        return 0
+
+
 def lines(content: bytes, file: str, problems: Problems) -> list[str]:
     """The lines of a text, without blank ones and without spaces around; [] and a problem if it is not UTF-8."""
     try:
@@ -126,6 +134,20 @@ def labels(files: Files, name: str, problems: Problems, count: int, greatest: in
     return flat.astype(int)
 
 
+def flagged(files: Files, name: str, known: tuple[str, ...], problems: Problems) -> tuple[str, ...]:
+    """Those of the `known` attributes whose flag is 1 in a file of as many flags."""
+    flags = labels(files, name, problems, len(known))
+    return () if flags is None else tuple(attribute for attribute, flag in zip(known, flags, strict=True) if flag)
+
+
+def attributes(codes: Iterable[str], known: tuple[str, ...], file: str, problems: Problems) -> tuple[str, ...]:
+    """The attributes that a file names, in the order of the `known` ones; a problem for each that is not known."""
+    named = {code for code in codes if code}
+    for code in sorted(named.difference(known)):
+        problems.say(file, f"attributes among {' '.join(known)}", repr(code))
+    return tuple(attribute for attribute in known if attribute in named)
+
+
 def images(files: Files, folder: str, problems: Problems) -> dict[int, str]:
     """{number: name} of the image files directly in `folder`, in order of the number that ends their names.
 
@@ -143,7 +165,7 @@ def images(files: Files, folder: str, problems: Problems) -> dict[int, str]:
         other = found.setdefault(int(number[1]), name)
         if other != name:
             problems.say(files.show(name), f"one image of number {int(number[1])}", f"also {files.show(other)}")
-        if _size(files, name) == 0:
+        if size(files, name) == 0:
             problems.say(files.show(name), "an image", "an empty file")
     found = dict(sorted(found.items()))
     gaps = [(low + 1, high - 1) for low, high in pairwise(found) if high > low + 1]
@@ -195,13 +217,6 @@ def stem(name: str) -> str:
 def join(folder: str, name: str) -> str:
     """The name of a file in a folder ("" for the root)."""
     return f"{folder}/{name}" if folder else name
-
-
-def _size(files: Files, name: str) -> int:
-    try:
-        return files.size(name)
-    except OSError:  # a link to nowhere
-        return 0
 
 
 def _has_empty_field(content: bytes) -> bool:
