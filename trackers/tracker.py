@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -18,17 +18,32 @@ from trackers.sequence import Image, Region
 class Tracker(ABC):
     """The stateful algorithm.
 
-    `lanes` are distinct integers >= 0, `images` as many uint8 RGB (height, width, 3) arrays,
-    `regions` as many boxes: a float array (len(lanes), 4) of x, y, width, height.
+    `lanes` are distinct integers >= 0, `images` as many uint8 RGB (height, width, 3) arrays.
+
+    region: what it starts on: boxes, one float array (len(lanes), 4) of x, y, width, height; or masks,
+    a list of bool arrays, (height, width) each. stochastic: whether it draws random numbers.
     """
 
+    region: Literal["box", "mask"] = "box"
+    stochastic: bool = False
+
     @abstractmethod
-    def initialize(self, lanes: Sequence[int], images: Sequence[Image], regions: np.ndarray) -> None:
+    def initialize(self, lanes: Sequence[int], images: Sequence[Image], regions: Any) -> None:
         """Start, or restart, these lanes: the target of lane i is regions[i] in images[i]."""
 
     @abstractmethod
-    def update(self, lanes: Sequence[int], images: Sequence[Image]) -> np.ndarray:
-        """One step of these lanes, in one batch: the targets' boxes (len(lanes), 4) in `images`."""
+    def update(self, lanes: Sequence[int], images: Sequence[Image]) -> np.ndarray | Sequence[Region]:
+        """One step of these lanes, in one batch: where the targets are in `images`.
+
+        Boxes (len(lanes), 4), or a list of as many regions: boxes (4,), polygons (8,), masks (height, width).
+        """
+
+    def reseed(self, lanes: Sequence[int], seeds: Sequence[int]) -> None:  # noqa: B027  # not all have dice
+        """A new run begins in these lanes: what each draws from here on is to depend on its seed alone.
+
+        Called before a run's first `initialize`; a restart in the middle of a run draws on. Seeds are in
+        [0, 2^31). Trackers that are not stochastic have nothing to do.
+        """
 
     def attention(self, lanes: Sequence[int]) -> np.ndarray | None:
         """Where these lanes looked in the last step, (len(lanes), height, width) >= 0; None if everywhere."""
@@ -36,7 +51,11 @@ class Tracker(ABC):
 
 
 class TwoMethods(Protocol):
-    """What a user writes to enter a tracker of his own: one video, two methods."""
+    """What a user writes to enter a tracker of his own: one video, two methods.
+
+    A class may say `stochastic = True` if it draws random numbers; then a third method, `seed(number)`,
+    is called before `initialize`. It may say `region = "mask"` to start on masks.
+    """
 
     def initialize(self, image: Image, region: Region) -> None: ...
 
@@ -53,41 +72,74 @@ class LaneError(RuntimeError):
 
 
 class SingleTracker(Tracker):
-    """Lanes for a tracker of two methods: one fresh instance a video, made by `create()`."""
+    """Lanes for a tracker of two methods: one fresh instance a start, made by `create()`.
 
-    def __init__(self, create: Callable[[], TwoMethods]) -> None:
+    stochastic, region: as of `Tracker`. Instances with a method `seed` are given numbers drawn from the seed
+    of their run, another one for each start.
+    """
+
+    def __init__(
+        self,
+        create: Callable[[], TwoMethods],
+        stochastic: bool = False,
+        region: Literal["box", "mask"] = "box",
+    ) -> None:
         self.create = create
+        self.stochastic = stochastic
+        self.region = region
         self.single: dict[int, TwoMethods] = {}
+        self.seeds: dict[int, np.random.Generator] = {}
 
-    def initialize(self, lanes: Sequence[int], images: Sequence[Image], regions: np.ndarray) -> None:
+    def reseed(self, lanes: Sequence[int], seeds: Sequence[int]) -> None:
+        for lane, seed in zip(lanes, seeds, strict=True):
+            self.seeds[lane] = np.random.default_rng(seed)
+
+    def initialize(self, lanes: Sequence[int], images: Sequence[Image], regions: Any) -> None:
         for lane, image, region in zip(lanes, images, regions, strict=True):
             try:
-                self.single[lane] = self.create()
-                self.single[lane].initialize(image, region)
+                single = self.single[lane] = self.create()
+                if lane in self.seeds and hasattr(single, "seed"):
+                    single.seed(int(self.seeds[lane].integers(2**31)))
+                single.initialize(image, region)
             except Exception as cause:
                 raise LaneError(lane, cause) from cause
 
-    def update(self, lanes: Sequence[int], images: Sequence[Image]) -> np.ndarray:
-        boxes = np.empty((len(lanes), 4))
-        for i, (lane, image) in enumerate(zip(lanes, images, strict=True)):
+    def update(self, lanes: Sequence[int], images: Sequence[Image]) -> np.ndarray | Sequence[Region]:
+        regions = []
+        for lane, image in zip(lanes, images, strict=True):
             try:
-                box = np.asarray(self.single[lane].update(image), float)
-                if box.shape != (4,):
-                    raise ValueError(f"expected a box of 4 numbers from update, got shape {box.shape}")
+                regions.append(checked_region(self.single[lane].update(image), image))
             except Exception as cause:
                 raise LaneError(lane, cause) from cause
-            boxes[i] = box
-        return boxes
+        return np.stack(regions) if all(region.shape == (4,) for region in regions) else regions
+
+
+def checked_region(answer: Any, image: Image) -> Region:
+    """A tracker's answer as a region of its own: float box (4,) or polygon (8,), or bool mask (height, width).
+
+    Raises ValueError where it is neither, or a mask of another size than the image.
+    """
+    region = np.asarray(answer)
+    if region.shape == image.shape[:2] and region.dtype == bool:
+        return region.copy()
+    region = np.array(answer, float)
+    if region.shape not in ((4,), (8,)):
+        height, width = image.shape[:2]
+        raise ValueError(
+            f"expected a box of 4 numbers, a polygon of 8 or a bool mask ({height}, {width}) from update, "
+            f"got shape {region.shape}"
+        )
+    return region
 
 
 class IdentityTracker(Tracker):
     """Says that nothing ever moves: the floor under every comparison."""
 
     def __init__(self) -> None:
-        self.region: dict[int, Region] = {}
+        self.boxes: dict[int, Region] = {}
 
     def initialize(self, lanes: Sequence[int], images: Sequence[Image], regions: np.ndarray) -> None:
-        self.region.update(zip(lanes, np.asarray(regions, float), strict=True))
+        self.boxes.update(zip(lanes, np.asarray(regions, float), strict=True))
 
     def update(self, lanes: Sequence[int], images: Sequence[Image]) -> np.ndarray:
-        return np.stack([self.region[lane] for lane in lanes])
+        return np.stack([self.boxes[lane] for lane in lanes])

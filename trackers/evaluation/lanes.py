@@ -1,38 +1,31 @@
-"""Lanes: many protocols served by one tracker, in one batch; a lane is refilled as its sequence ends."""
+"""Lanes: the runs of many sequences served by one tracker, in one batch; a lane is refilled as its run ends."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from types import TracebackType
 from typing import Any
 
 import numpy as np
 
+from trackers import masks
 from trackers.evaluation.protocols import Initialize, Play, Protocol, Update
-from trackers.sequence import Region, Sequence, check_box
-from trackers.tracker import LaneError, Tracker
+from trackers.evaluation.trajectory import Event, Trajectory
+from trackers.sequence import GreyFrames, Image, Region, Sequence, check_box
+from trackers.tracker import LaneError, Tracker, checked_region
 
 Observer = Callable[[Sequence, int, Tracker, int], None]
-
-
-@dataclass(frozen=True)
-class Trajectory:
-    """What a tracker said of one sequence. regions, groundtruth: (frames, 4)."""
-
-    sequence: str
-    regions: np.ndarray
-    groundtruth: np.ndarray
 
 
 class TrackingError(RuntimeError):
     """A tracker failed; the message names sequence and frame, the cause is chained."""
 
 
-@dataclass
-class _Lane:
-    sequence: Sequence
-    play: Play
-    asked: Initialize | Update
+class FrameError(RuntimeError):
+    """A frame could not be read; the message names sequence and frame, the cause is chained."""
 
 
 def follow(
@@ -41,74 +34,199 @@ def follow(
     sequences: Iterable[Sequence],
     lanes: int = 32,
     observe: Observer | None = None,
+    seed: int = 0,
+    readers: int = 1,
 ) -> Iterator[Trajectory]:
-    """Play `protocol` on every sequence, `lanes` at a time; trajectories come as they end.
+    """Play `protocol` on every sequence, `lanes` runs at a time; trajectories come as they end.
 
-    `observe(sequence, t, tracker, lane)` is called after each step of each lane. Raises
-    TrackingError, naming sequence and frame, where the tracker fails, and ValueError where it is
-    to start on a box that does not touch its image.
+    Neither `lanes` nor `readers` change a trajectory. `observe(sequence, t, tracker, lane)` is called after
+    each step of each lane. Each run of a stochastic tracker has a seed of its own, made of `seed`, the
+    sequence's name and the number of the run. `readers` threads read the next frames from their files
+    while the tracker works; 0 reads each when it is asked for.
+
+    Raises TrackingError where the tracker fails and FrameError where a frame cannot be read, both
+    naming sequence and frame; ValueError where a run is to start on a box that does not touch its image.
     """
     if lanes < 1:
         raise ValueError(f"expected at least 1 lane, got {lanes}")
-    waiting = iter(sequences)
-    active: dict[int, _Lane] = {}
-    for number in range(lanes):
-        _refill(active, number, protocol, waiting)
-    while active:
-        starts = {n: lane for n, lane in active.items() if isinstance(lane.asked, Initialize)}
-        steps = {n: lane for n, lane in active.items() if isinstance(lane.asked, Update)}
-        answers: dict[int, Region | None] = {}
-        if starts:
-            answers.update(_serve_starts(tracker, starts))
-        if steps:
-            answers.update(_serve_steps(tracker, steps))
-        for number, answer in answers.items():
-            lane = active[number]
-            if observe is not None:
-                observe(lane.sequence, lane.asked.t, tracker, number)
+    waiting = _runs(protocol, sequences, tracker.stochastic)
+    active: dict[int, _Run] = {}
+    for number, run in zip(range(lanes), waiting, strict=False):
+        active[number] = run
+    with _Reader(readers) as reader:
+        while active:
+            images = reader.read({number: (run.sequence, run.asked.t) for number, run in active.items()})
+            starts = {n: run for n, run in active.items() if isinstance(run.asked, Initialize)}
+            steps = {n: run for n, run in active.items() if isinstance(run.asked, Update)}
+            reader.expect([(run.sequence, run.asked.t + 1) for run in active.values()])
+            if starts:
+                _serve_starts(tracker, starts, images, seed)
+            if steps:
+                _serve_steps(tracker, steps, images)
+            for number, run in [*starts.items(), *steps.items()]:
+                if observe is not None:
+                    observe(run.sequence, run.asked.t, tracker, number)
+                if not run.goes_on():
+                    yield run.trajectory()
+                    del active[number]
+                    for refill in waiting:
+                        active[number] = refill
+                        break
+
+
+@dataclass
+class _Run:
+    """One play of a sequence, and its trajectory so far."""
+
+    sequence: Sequence
+    number: int
+    play: Play
+    asked: Initialize | Update = field(init=False)
+    regions: np.ndarray = field(init=False)
+    events: np.ndarray = field(init=False)
+    masks: dict[int, masks.RunLengths] = field(default_factory=dict)
+    answer: Any = None
+
+    def __post_init__(self) -> None:
+        self.asked = next(self.play)
+        self.regions = np.full((len(self.sequence), 4), np.nan)
+        self.events = np.full(len(self.sequence), Event.SKIPPED, np.int8)
+
+    @property
+    def where(self) -> str:
+        return f"sequence {self.sequence.name}, frame {self.asked.t}"
+
+    def keep(self, region: Region, event: Event) -> None:
+        """Note a region in the frame that was asked for; where it is predicted, the play is told of it."""
+        t = self.asked.t
+        self.events[t] = event
+        self.answer = region if event == Event.PREDICTED else None
+        if region.ndim == 2:
+            self.masks[t] = masks.RunLengths.of([region])
+            region = masks.bounding_box(region)
+        if len(region) > self.regions.shape[1]:
+            self.regions = np.pad(self.regions, ((0, 0), (0, 4)), constant_values=np.nan)
+        self.regions[t, : len(region)] = region
+
+    def goes_on(self) -> bool:
+        """Ask the play for its next wish; False if it has none."""
+        try:
+            self.asked = self.play.send(self.answer)
+        except StopIteration as end:
+            failures = list(end.value)
+            self.events[failures] = Event.FAILED
+            self.regions[failures] = np.nan
+            for t in failures:
+                self.masks.pop(t, None)
+            return False
+        return True
+
+    def trajectory(self) -> Trajectory:
+        coded = None
+        if self.masks:
+            empty = np.zeros(next(iter(self.masks.values())).sizes[0, ::-1], bool)
+            every = (self.masks[t][0] if t in self.masks else empty for t in range(len(self.events)))
+            coded = masks.RunLengths.of(every)
+        return Trajectory(self.sequence.name, self.regions, self.events, self.number, coded)
+
+
+def _runs(protocol: Protocol, sequences: Iterable[Sequence], stochastic: bool) -> Iterator[_Run]:
+    for sequence in sequences:
+        for number, play in enumerate(protocol(sequence, stochastic)):
+            yield _Run(sequence, number, play)
+
+
+def seed_of_run(seed: int, sequence: str, run: int) -> int:
+    """A seed in [0, 2^31) for one run, whatever lane it is in and whoever shares the batch."""
+    digest = hashlib.sha256(f"{seed}/{run}/{sequence}".encode()).digest()
+    return int.from_bytes(digest[:4], "big") >> 1
+
+
+def _serve_starts(tracker: Tracker, runs: dict[int, _Run], images: dict[int, Image], seed: int) -> None:
+    regions: Any = []
+    for number, run in runs.items():
+        assert isinstance(run.asked, Initialize)
+        image, region = images[number], run.asked.region
+        height, width = image.shape[:2]
+        # An annotated polygon or mask has its box in the groundtruth; one that a protocol made is a box itself.
+        box = region if region.shape == (4,) else run.sequence.groundtruth[run.asked.t]
+        check_box(box, image, run.where)
+        regions.append(box if tracker.region == "box" else masks.of_region(region, (width, height)))
+    if tracker.region == "box":
+        regions = np.stack(regions)
+    fresh = {number: run for number, run in runs.items() if not run.events.any()}
+    if fresh:
+        seeds = [seed_of_run(seed, run.sequence.name, run.number) for run in fresh.values()]
+        _guarded(fresh, lambda: tracker.reseed(list(fresh), seeds))
+    _guarded(runs, lambda: tracker.initialize(list(runs), [images[number] for number in runs], regions))
+    for run, region in zip(runs.values(), regions, strict=True):
+        run.keep(region, Event.INITIALIZED)
+
+
+def _serve_steps(tracker: Tracker, runs: dict[int, _Run], images: dict[int, Image]) -> None:
+    answers = _guarded(runs, lambda: tracker.update(list(runs), [images[number] for number in runs]))
+    if isinstance(answers, (list, tuple)) and len(answers) == len(runs):
+        for number, (run, answer) in zip(runs, zip(runs.values(), answers, strict=True), strict=True):
             try:
-                lane.asked = lane.play.send(answer)  # type: ignore[arg-type]  # nothing answers Initialize
-            except StopIteration as end:
-                yield Trajectory(lane.sequence.name, end.value, lane.sequence.groundtruth)
-                del active[number]
-                _refill(active, number, protocol, waiting)
-
-
-def _refill(active: dict[int, _Lane], number: int, protocol: Protocol, waiting: Iterator[Sequence]) -> None:
-    for sequence in waiting:
-        play = protocol(sequence)
-        active[number] = _Lane(sequence, play, next(play))
+                run.keep(checked_region(answer, images[number]), Event.PREDICTED)
+            except (ValueError, TypeError) as cause:
+                raise TrackingError(f"{run.where}: {type(cause).__name__}: {cause}") from cause
         return
-
-
-def _serve_starts(tracker: Tracker, lanes: dict[int, _Lane]) -> dict[int, None]:
-    images = [lane.sequence.frames[lane.asked.t] for lane in lanes.values()]
-    regions = [lane.asked.region for lane in lanes.values() if isinstance(lane.asked, Initialize)]
-    for lane, image, region in zip(lanes.values(), images, regions, strict=True):
-        check_box(region, image, f"sequence {lane.sequence.name}, frame {lane.asked.t}")
-    _guarded(lanes, lambda: tracker.initialize(list(lanes), images, np.stack(regions)))
-    return dict.fromkeys(lanes)
-
-
-def _serve_steps(tracker: Tracker, lanes: dict[int, _Lane]) -> dict[int, Region]:
-    images = [lane.sequence.frames[lane.asked.t] for lane in lanes.values()]
-    regions = _guarded(lanes, lambda: np.asarray(tracker.update(list(lanes), images), float))
-    if regions.shape != (len(lanes), 4):
+    boxes = _guarded(runs, lambda: np.array(answers, float))
+    if boxes.shape != (len(runs), 4):
         raise TrackingError(
-            f"{type(tracker).__name__}.update: expected boxes of shape ({len(lanes)}, 4), got {regions.shape}"
+            f"{type(tracker).__name__}.update: expected boxes of shape ({len(runs)}, 4), got {boxes.shape}"
         )
-    return dict(zip(lanes, regions, strict=True))
+    for run, box in zip(runs.values(), boxes, strict=True):
+        run.keep(box, Event.PREDICTED)
 
 
-def _guarded(lanes: dict[int, _Lane], call: Callable[[], Any]) -> Any:
+def _guarded(runs: dict[int, _Run], call: Callable[[], Any]) -> Any:
     try:
         return call()
     except LaneError as error:
-        lane = lanes[error.lane]
         cause = error.cause
-        raise TrackingError(
-            f"sequence {lane.sequence.name}, frame {lane.asked.t}: {type(cause).__name__}: {cause}"
-        ) from cause
+        raise TrackingError(f"{runs[error.lane].where}: {type(cause).__name__}: {cause}") from cause
     except Exception as cause:
-        where = ", ".join(f"{lane.sequence.name}[{lane.asked.t}]" for lane in lanes.values())
+        where = ", ".join(f"{run.sequence.name}[{run.asked.t}]" for run in runs.values())
         raise TrackingError(f"in one batch of sequence[frame] {where}: {type(cause).__name__}: {cause}") from cause
+
+
+Place = tuple[Sequence, int]
+
+
+class _Reader:
+    """Reads each frame once for all lanes that are there, and ahead of them."""
+
+    def __init__(self, threads: int) -> None:
+        self.pool = ThreadPoolExecutor(threads, "frames") if threads else None
+        self.coming: dict[tuple[int, int], tuple[Sequence, Future[Image]]] = {}  # an id lives as long as its object
+
+    def __enter__(self) -> _Reader:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self.pool is not None:
+            self.pool.shutdown(cancel_futures=True)
+
+    def read(self, places: dict[int, Place]) -> dict[int, Image]:
+        """The frames of these lanes."""
+        frames: dict[tuple[int, int], Image] = {}
+        for sequence, t in places.values():
+            key = id(sequence), t
+            if key not in frames:
+                try:
+                    frames[key] = self.coming[key][1].result() if key in self.coming else sequence.frames[t]
+                except Exception as cause:
+                    raise FrameError(f"sequence {sequence.name}, frame {t}: {type(cause).__name__}: {cause}") from cause
+        return {number: frames[id(sequence), t] for number, (sequence, t) in places.items()}
+
+    def expect(self, places: list[Place]) -> None:
+        """Read these frames ahead, where they are not in memory already, and forget all others."""
+        if self.pool is None:
+            return
+        self.coming = {}
+        for sequence, t in places:
+            key = id(sequence), t
+            if t < len(sequence) and not isinstance(sequence.frames, GreyFrames) and key not in self.coming:
+                self.coming[key] = sequence, self.pool.submit(sequence.frames.__getitem__, t)
