@@ -18,16 +18,22 @@ QUALITY = 80  # of the JPEG files
 DELIMITERS = (",", "\t", " ")  # of the rows of OTB, which differ from sequence to sequence
 
 
-def write_otb(folder: Path, clips: Mapping[str, Clip], delimiters: tuple[str, ...] = DELIMITERS) -> None:
+def write_otb(
+    folder: Path,
+    clips: Mapping[str, Clip],
+    delimiters: tuple[str, ...] = DELIMITERS,
+    first: Mapping[str, int] | None = None,
+) -> None:
     """OTB: `<name>/img/0001.jpg`, `<name>/groundtruth_rect.txt`, `<name>/attrs.txt`; delimiters in turn.
 
+    first: number of the first image, of the sequences where that is not 1.
     Clips named `<name>.1`, `<name>.2` are targets of one video, with the same frames: they share the folder
     `<name>`, in which each has its `groundtruth_rect.<number>.txt`. Boxes are whole numbers from 1 on.
     """
     for i, (name, clip) in enumerate(clips.items()):
         video, dot, number = name.partition(".")
         if not (folder / video).exists():
-            _write_frames(folder / video / "img", clip.frames, 4)
+            _write_frames(folder / video / "img", clip.frames, 4, (first or {}).get(video, 1))
             (folder / video / "attrs.txt").write_text(", ".join(c for c in OTB if c in clip.attributes))
         rows = _rows(_whole_numbers(clip.boxes), delimiters[i % len(delimiters)], "%d")
         (folder / video / f"groundtruth_rect{dot}{number}.txt").write_text(rows)
@@ -36,8 +42,8 @@ def write_otb(folder: Path, clips: Mapping[str, Clip], delimiters: tuple[str, ..
 def write_vot(folder: Path, clips: Mapping[str, Clip], tags: str = "tag", masks: bool = False) -> None:
     """VOT 2014 to 2016: `list.txt`, `<name>/00000001.jpg`, `<name>/groundtruth.txt` of 8 numbers a row.
 
-    tags: the suffix of the files of the tags, "label" in 2014. masks: also `<name>/00000001.png` below the
-    folder `segmentations`, of 0 and 255.
+    tags: the suffix of the files of the tags, "label" in 2014. masks: also `masks/<name>/00000001.png`,
+    of 0 and 255.
     """
     for name, clip in clips.items():
         _write_frames(folder / name, clip.frames, 8)
@@ -45,7 +51,7 @@ def write_vot(folder: Path, clips: Mapping[str, Clip], tags: str = "tag", masks:
         for tag, marked in clip.tags.items():
             (folder / name / f"{tag}.{tags}").write_text(_rows(marked[:, None].astype(int), ",", "%d"))
         if masks:
-            _write_masks(folder / "segmentations" / name, clip.visible, 8, 1)
+            _write_masks(folder / "masks" / name, clip.visible, 8, 1)
     _write_list(folder / "list.txt", clips)
 
 
@@ -106,7 +112,7 @@ def write_uav123(
 
 
 def write_got10k(folder: Path, clips: Mapping[str, Clip], split: str = "val") -> None:
-    """GOT-10k: `<split>/list.txt`, `<split>/<name>/00000001.jpg`, `groundtruth.txt`, three labels and `meta_info.ini`."""
+    """GOT-10k: `<split>/list.txt`, `<split>/<name>/00000001.jpg`, `groundtruth.txt`, three labels, `meta_info.ini`."""
     for name, clip in clips.items():
         home = folder / split / name
         _write_frames(home, clip.frames, 8)
@@ -141,7 +147,7 @@ def write_lasot(folder: Path, clips: Mapping[str, Clip]) -> None:
 
 
 def write_davis(folder: Path, clips: Mapping[str, Clip], subset: str = "val") -> None:
-    """DAVIS 2016: `JPEGImages/480p/<name>/00000.jpg`, `Annotations/480p/<name>/00000.png` of 0 and 255, and the list."""
+    """DAVIS 2016: `JPEGImages/480p/<name>/00000.jpg`, `Annotations/480p/<name>/00000.png` of 0 and 255, a list."""
     rows = []
     for name, clip in clips.items():
         _write_frames(folder / "JPEGImages" / "480p" / name, clip.frames, 5, 0)
@@ -210,10 +216,10 @@ def _xml(stem: str, picture: Picture) -> str:
     height, width, _ = picture.image.shape
     corners = np.rint(np.concatenate([picture.boxes[:, :2], picture.boxes[:, :2] + picture.boxes[:, 2:]], 1))
     objects = "".join(
-        f"\t<object>\n\t\t<name>{label}</name>\n\t\t<bndbox>\n"
-        + "".join(f"\t\t\t<{key}>{value:.0f}</{key}>\n" for key, value in zip(("xmin", "ymin", "xmax", "ymax"), row))
-        + "\t\t</bndbox>\n\t</object>\n"
-        for label, row in zip(picture.labels, corners, strict=True)
+        f"\t<object>\n\t\t<name>{label}</name>\n\t\t<bndbox>\n\t\t\t<xmin>{left:.0f}</xmin>\n"
+        f"\t\t\t<ymin>{top:.0f}</ymin>\n\t\t\t<xmax>{right:.0f}</xmax>\n\t\t\t<ymax>{bottom:.0f}</ymax>\n"
+        "\t\t</bndbox>\n\t</object>\n"
+        for label, (left, top, right, bottom) in zip(picture.labels, corners, strict=True)
     )
     return (
         f"<annotation>\n\t<folder>{stem.rpartition('_')[0]}</folder>\n\t<filename>{stem}</filename>\n"

@@ -53,8 +53,17 @@ CONTOURS: dict[str, tuple[np.ndarray, ...]] = {
     "letter": (_points((-0.7, -1), (0.7, -1), (0.7, -0.55), (-0.2, -0.55), (-0.2, 1), (-0.7, 1)),),
 }
 PATTERNS = {
-    **{"disc": "spots", "ring": "plain", "square": "checks", "triangle": "bars", "diamond": "slants", "cross": "grain"},
-    **{"star": "rings", "arrow": "stripes", "crescent": "plain", "hourglass": "checks", "gear": "rings"},
+    "disc": "spots",
+    "ring": "plain",
+    "square": "checks",
+    "triangle": "bars",
+    "diamond": "slants",
+    "cross": "grain",
+    "star": "rings",
+    "arrow": "stripes",
+    "crescent": "plain",
+    "hourglass": "checks",
+    "gear": "rings",
     "letter": "slants",
 }
 LABELS = tuple(CONTOURS)

@@ -189,9 +189,9 @@ def render(scene: Scene, seed: int, follow: int = 0) -> Clip:
 
 
 def picture(
-    labels: SequenceOf[str], size: tuple[int, int], seed: int, side: tuple[float, float] = (0.2, 0.5)
+    labels: SequenceOf[str], size: tuple[int, int], seed: int, sides: tuple[float, float] = (0.2, 0.5)
 ) -> Picture:
-    """One image of objects of these classes; sides as shares of the image's shorter side, between these two.
+    """One image of objects of these classes. sides: theirs, from the least to the largest, in the image's shorter one.
 
     Later objects lie upon earlier ones, as far from them as a few tries find. One that is nearly hidden is not told.
     """
@@ -200,7 +200,7 @@ def picture(
     image = np.ascontiguousarray(textures.background(height, width, rng))
     extents, covers, kept = np.empty((len(labels), 4)), np.zeros((len(labels), height, width), bool), []
     for i, label in enumerate(labels):
-        scale = min(size) * rng.uniform(*side) / 2
+        scale = min(size) * rng.uniform(*sides) / 2
         tries = rng.uniform([0.1 * width, 0.1 * height], [0.9 * width, 0.9 * height], (8, 2))
         others = boxes.centre(extents[:i])
         distance = np.linalg.norm(tries[:, None] - others, axis=-1).min(1, initial=np.inf)
@@ -314,7 +314,7 @@ def _occluders(scene: Scene, target: Mover, rng: np.random.Generator) -> list[Mo
     meetings = [(0.3, False), (0.75, False)] if "POC" in scene.challenges else []
     meetings += [(0.55, True)] if "FOC" in scene.challenges else []
     for when, full in meetings:
-        meeting = min(T - 1, int(T * (when + rng.uniform(-0.05, 0.05))))
+        meeting = max(1, int(T * (when + rng.uniform(-0.05, 0.05))))
         size = np.linalg.norm(target.axes[meeting], 2)  # half of the target's longer side
         half = size * (1.5 if full else 0.8)
         painted = textures.background(SIDE, SIDE, rng)
@@ -322,7 +322,8 @@ def _occluders(scene: Scene, target: Mover, rng: np.random.Generator) -> list[Mo
         angle = rng.uniform(0, 2 * np.pi)
         direction = np.array([np.cos(angle), np.sin(angle)])
         beside = np.zeros(2) if full else 0.6 * size * direction[::-1] * [1, -1]
-        velocity = direction * size * (0.4 if full else 0.25)  # a frame; it takes some ten to pass
+        pace = max(0.4, 3.5 / meeting) if full else max(0.25, 2.6 / meeting)  # it is away in the first frame
+        velocity = direction * size * pace
         since = np.arange(T)[:, None] - meeting
         at = target.at[meeting] + beside + since * velocity
         axes = _axes(np.full(T, half / 0.85), np.full(T, angle), np.ones(T), np.zeros(T))

@@ -1,13 +1,10 @@
-"""The sample data: small, made on the spot, in the true on-disk formats, so that every reader runs.
+"""`digits/`: scikit-learn's handwritten digits (1797 of 8 x 8 pixels, enlarged) as MNIST's idx files.
 
-`digits/` holds scikit-learn's handwritten digits (1797 of 8 x 8 pixels, enlarged) as MNIST's idx
-files. All arithmetic is on whole numbers, so that the bytes are the same on every machine.
+All arithmetic is on whole numbers, so that the bytes are the same on every machine.
 """
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -15,27 +12,14 @@ import numpy as np
 from trackers.benchmarks import mnist
 
 TRAIN = 1437  # of the 1797 digits, in their order: four fifths
-SAMPLE = "SAMPLE.txt"  # beside the files: by it the report knows that its numbers are no paper's
 SIDE, MARGIN = 20, 4  # MNIST: 20 x 20 pixels of ink in the middle of 28 x 28
 
 
-def write(root: Path) -> bool:
-    """Make the sample data in `root`, whole or not at all; False, and nothing touched, where it is there already."""
-    target = root / "digits"
-    if target.exists():
-        return False
+def write_digits(folder: Path) -> None:
+    """Write both splits into an existing folder."""
     images, labels = digits()
-    root.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=".digits-", dir=root.parent))  # not in root, where all is data
-    try:
-        unfinished.chmod(0o755)
-        mnist.write(unfinished, "train", images[:TRAIN], labels[:TRAIN])
-        mnist.write(unfinished, "test", images[TRAIN:], labels[TRAIN:])
-        (unfinished / SAMPLE).write_text("scikit-learn's handwritten digits, enlarged: a stand-in for MNIST\n")
-        unfinished.rename(target)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-    return True
+    mnist.write(folder, "train", images[:TRAIN], labels[:TRAIN])
+    mnist.write(folder, "test", images[TRAIN:], labels[TRAIN:])
 
 
 def digits() -> tuple[np.ndarray, np.ndarray]:
