@@ -1,0 +1,300 @@
+"""VOT2013 to VOT2022: a folder a sequence, with polygons, boxes or masks and tags of single frames.
+
+    list.txt                          names of the sequences, in order; without it, all folders by name
+    <sequence>/groundtruth.txt        one row a frame
+    <sequence>/00000001.jpg           or below color/ or imgs/, or where the file `sequence` says
+    <sequence>/occlusion.tag          0 or 1, one row a frame; .label until 2015
+
+A row of groundtruth is a box of 4 numbers, a polygon of 6, 8 or more, or the run lengths of a mask (`m...`,
+from 2020 on), and one file may hold several kinds; NaN, or the single number 0, is a target that is absent.
+Coordinates are taken as they stand, the first pixel at 0: so both VOT toolkits rasterize them.
+
+Rows belong to images by number, the first to 00000001. That decides the one known slip: `ball` of VOT2014
+has 602 rows and 603 images, of which 00000000 belongs to no row.
+
+Tags keep their names. `empty` is added, as the VOT reports count it: the frames without any other tag. Rows
+that a tag's file lacks at its end are 0, as both toolkits have it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from trackers import masks
+from trackers.benchmarks import reading
+from trackers.benchmarks.collection import Collection, open_collection
+from trackers.benchmarks.files import Files
+from trackers.benchmarks.images import Images
+from trackers.benchmarks.mask_images import MaskImages
+from trackers.benchmarks.problems import Problems
+from trackers.masks import Code, RunLengths
+from trackers.sequence import Frames, Region, Regions, Sequence, Unseen
+
+ONE_IMAGE_MORE = ("ball",)
+IMAGE_FOLDERS = ("color", "imgs")
+ABSENT = np.full(4, np.nan)
+FIELD = re.compile(r"\s*[,;]\s*|\s+")
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|nan", re.ASCII | re.IGNORECASE)
+ROW = "4 numbers of a box, an even number of 6 or more of a polygon, m and a mask's run lengths, or NaN"
+
+
+@dataclass(frozen=True)
+class Config:
+    """box: what `groundtruth` is of a polygon. "bounding": the box around it; "equal_area": a box of the same
+    area and centre (the mean of the corners), of the shape of the one around it, as many trackers start from.
+
+    regions: "annotated", or "masks": the segmentations that came after VOT2016, images in a folder named
+    `masks`, either one in each sequence or one beside the sequences that holds a folder of each.
+    sequences: the names of those to read; (): all. exclude: those to leave out.
+    """
+
+    box: Literal["bounding", "equal_area"] = "bounding"
+    regions: Literal["annotated", "masks"] = "annotated"
+    masks: str = "masks"
+    sequences: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.box not in ("bounding", "equal_area"):
+            raise ValueError(f"box: expected bounding or equal_area, got {self.box}")
+        if self.regions not in ("annotated", "masks"):
+            raise ValueError(f"regions: expected annotated or masks, got {self.regions}")
+
+
+def open(config: Config, root: Path, name: str) -> Collection:
+    """The data set of that name in the folder `root`; DataError lists all that is wrong with it."""
+    return open_collection(read, config, root, name)
+
+
+def read(config: Config, files: Files, problems: Problems) -> list[Sequence]:
+    """Its sequences, in order of list.txt or by name; what is wrong is noted in `problems`."""
+    names = _names(files, problems)
+    kept = reading.chosen(names, config.sequences, files.show(""), problems) - set(config.exclude)
+    read_ones = [_read_sequence(config, name, files, problems) for name in names if name in kept]
+    sequences = [sequence for sequence in read_ones if sequence is not None]
+    if not any(sequence.tags for sequence in sequences):
+        return sequences
+    return [replace(sequence, tags={**sequence.tags, "empty": _untagged(sequence)}) for sequence in sequences]
+
+
+def equal_area(polygon: np.ndarray) -> np.ndarray:
+    """The box (4,) of the polygon's area, centred on the mean of its corners, with the sides of its bounding
+    box in proportion. A rotated rectangle's is that of the common conversion (the VOT toolkit's examples, MDNet,
+    pysot), where those add a pixel to both sides.
+    """
+    x, y = polygon.reshape(-1, 2).T
+    sides = np.array([np.ptp(x), np.ptp(y)])
+    area = abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2
+    if sides.prod() > 0:
+        sides = sides * np.sqrt(area / sides.prod())
+    return np.concatenate([np.array([x.mean(), y.mean()]) - sides / 2, sides])
+
+
+def bounding(polygon: np.ndarray) -> np.ndarray:
+    """The box (4,) around a polygon (2 x corners,)."""
+    corners = polygon.reshape(-1, 2)
+    return np.concatenate([corners.min(0), np.ptp(corners, axis=0)])
+
+
+def _names(files: Files, problems: Problems) -> tuple[str, ...]:
+    """Names of the sequences, each that of a folder with groundtruth."""
+    there = tuple(folder for folder in files.folders() if f"{folder}/groundtruth.txt" in files)
+    if "list.txt" not in files:
+        return there
+    listed: dict[str, None] = {}
+    content, place = reading.read(files, "list.txt", problems) or b"", files.show("list.txt")
+    for line, name in enumerate(reading.lines(content, place, problems), 1):
+        if name not in there:
+            problems.say(place, "a folder of that name with groundtruth.txt", repr(name), line)
+        elif name in listed:
+            problems.say(place, "each sequence once", f"{name} again", line)
+        else:
+            listed[name] = None
+    return tuple(listed)
+
+
+def _read_sequence(config: Config, name: str, files: Files, problems: Problems) -> Sequence | None:
+    """None where something is wrong with it."""
+    before = len(problems)
+    about = _metadata(files, name, problems)
+    size = _size(about, files.show(f"{name}/sequence"), problems)
+    images = _images(files, name, about, problems)
+    rows = _rows(files, f"{name}/groundtruth.txt", problems)
+    if name in ONE_IMAGE_MORE and len(images) == len(rows) + 1:
+        images = {number: image for number, image in images.items() if 1 <= number <= len(rows)}
+    if images and rows and len(images) != len(rows):
+        problems.say(files.show(f"{name}/groundtruth.txt"), f"{len(images)} rows, one an image", str(len(rows)))
+    tags = _tags(files, name, len(rows), problems)
+    if len(problems) > before:
+        return None
+    frames: Frames = Images(files, tuple(images.values())) if images else Unseen(len(rows))
+    boxes, regions = _groundtruth(config, rows, size or _first_size(files, images, rows, problems))
+    if config.regions == "masks" and not isinstance(regions, RunLengths):
+        regions = _segmentation(config.masks, name, files, list(images or range(1, len(rows) + 1)), problems)
+    return None if len(problems) > before else Sequence(name, frames, boxes, regions, tags=tags, size=size)
+
+
+def _metadata(files: Files, name: str, problems: Problems) -> dict[str, str]:
+    """What the file `sequence` of the VOT toolkit says, key=value in each line; {} where there is none."""
+    metadata = f"{name}/sequence"
+    if metadata not in files:
+        return {}
+    place = files.show(metadata)
+    about = {}
+    for line, row in enumerate(reading.lines(reading.read(files, metadata, problems) or b"", place, problems), 1):
+        key, equals, value = row.partition("=")
+        if not equals:
+            problems.say(place, "key=value", repr(row), line)
+        about[key.strip()] = value.strip()
+    return about
+
+
+def _size(about: Mapping[str, str], file: str, problems: Problems) -> tuple[int, int] | None:
+    """Width and height of the images, where the metadata has them."""
+    sides = [about.get("width"), about.get("height")]
+    if None in sides:
+        return None
+    if not all(side and side.isascii() and side.isdigit() and int(side) for side in sides):
+        problems.say(file, "width and height, whole numbers above 0", " and ".join(map(repr, sides)))
+        return None
+    return int(sides[0] or 0), int(sides[1] or 0)
+
+
+def _images(files: Files, name: str, about: Mapping[str, str], problems: Problems) -> dict[int, str]:
+    """{number: name} of the images; {} where annotations lie there alone."""
+    channel = about.get("channels.color")
+    if channel is not None:  # a pattern (color/%08d.jpg) or a folder (color/)
+        parts = channel.replace("\\", "/").split("/")
+        folders = [part for part in (parts[:-1] if "%" in parts[-1] else parts) if part not in ("", ".")]
+        if ".." in folders or channel.startswith("/"):
+            problems.say(files.show(f"{name}/sequence"), "channels.color inside the sequence's folder", channel)
+            return {}
+        return reading.images(files, "/".join([name, *folders]), problems)
+    for folder in (name, *(f"{name}/{below}" for below in IMAGE_FOLDERS)):
+        images = reading.images(files, folder, problems)
+        if images:
+            return images
+    return {}
+
+
+def _rows(files: Files, name: str, problems: Problems) -> list[Region | Code]:
+    """Each row of groundtruth: a box, of NaN where the target is absent, a polygon, or the code of a mask."""
+    content = reading.read(files, name, problems)
+    if content is None:
+        return []
+    text, file = content.decode("utf-8-sig", "replace").rstrip(), files.show(name)
+    if not text:
+        problems.say(file, "at least one row of groundtruth", "an empty file")
+    rows: list[Region | Code] = []
+    wrong: list[tuple[int, str]] = []
+    for line, text_row in enumerate(text.splitlines(), 1):
+        try:
+            rows.append(_row(text_row.strip()))
+        except ValueError as error:
+            rows.append(ABSENT)
+            wrong.append((line, str(error)))
+    for line, message in wrong[: reading.LINES_TOLD]:
+        expected, _, found = message.removeprefix("expected ").partition(", got ")
+        problems.say(file, expected, found, line)
+    if len(wrong) > reading.LINES_TOLD:
+        more = f"{len(wrong) - reading.LINES_TOLD} more, the last of them here"
+        problems.say(file, "no more wrong lines", more, wrong[-1][0])
+    if any(isinstance(row, tuple) for row in rows):
+        others = [t for t, row in enumerate(rows) if not isinstance(row, tuple) and row is not ABSENT]
+        if others:
+            problems.say(
+                file, "a mask, as other rows of this file are", f"{len(rows[others[0]])} numbers", others[0] + 1
+            )
+    return rows
+
+
+def _row(row: str) -> Region | Code:
+    """One row; ValueError says what was expected, and what it is."""
+    if row.startswith("m"):
+        return masks.parse(row)
+    fields = FIELD.split(row)
+    if all(NUMBER.fullmatch(field) for field in fields):
+        region = np.array(fields, float)
+        if np.isnan(region).all() or (len(region) == 1 and region[0] == 0):
+            return ABSENT
+        finite = bool(np.isfinite(region).all())
+        if finite and len(region) == 4 and region[2:].min() >= 0:
+            return region
+        if finite and len(region) >= 6 and len(region) % 2 == 0:
+            return region
+    raise ValueError(f"expected {ROW}, got {row if len(row) <= 60 else f'{row[:60]}...'!r}")
+
+
+def _groundtruth(
+    config: Config, rows: list[Region | Code], size: tuple[int, int] | None
+) -> tuple[np.ndarray, Regions | None]:
+    """Boxes (frames, 4), and the regions where those are more than boxes."""
+    if any(isinstance(row, tuple) for row in rows):
+        coded = RunLengths.of_codes([row if isinstance(row, tuple) else masks.EMPTY for row in rows], size)
+        return coded.bounding_boxes(), coded
+    regions = tuple(row for row in rows if not isinstance(row, tuple))
+    box_of = bounding if config.box == "bounding" else equal_area
+    boxes = np.array([region if len(region) == 4 else box_of(region) for region in regions])
+    return boxes, regions if any(len(region) > 4 for region in regions) else None
+
+
+def _first_size(
+    files: Files, images: Mapping[int, str], rows: list[Region | Code], problems: Problems
+) -> tuple[int, int] | None:
+    """Width and height of the first image, which masks in the groundtruth need to know; None without images."""
+    if not images or not any(isinstance(row, tuple) for row in rows):
+        return None
+    name = next(iter(images.values()))
+    try:
+        height, width, _ = Images(files, (name,))[0].shape
+    except ValueError:
+        problems.say(files.show(name), "an image", "one that cannot be decoded")
+        return None
+    return width, height
+
+
+def _segmentation(folder: str, name: str, files: Files, numbers: list[int], problems: Problems) -> MaskImages | None:
+    """The mask of each image, by number."""
+    places = f"{name}/{folder}", f"{folder}/{name}"
+    for place in places:
+        found = reading.images(files, place, problems)
+        if found:
+            if list(found) != numbers:
+                problems.say(files.show(place), f"masks {numbers[0]} to {numbers[-1]}", f"{min(found)} to {max(found)}")
+            return MaskImages(files, tuple(found.values()))
+    problems.say(files.show(places[0]), f"masks, or in {files.show(places[1])}", "none")
+    return None
+
+
+def _tags(files: Files, name: str, length: int, problems: Problems) -> dict[str, np.ndarray]:
+    """The tags of single frames, bool (length,) each."""
+    tags = {}
+    for file in files.within(name):
+        if not file.endswith((".tag", ".label")):
+            continue
+        flags = reading.read_table(files, file, problems, (1,)) if files.size(file) else np.zeros((0, 1))
+        if flags is None:
+            continue
+        if len(flags) > length:
+            problems.say(files.show(file), f"at most {length} rows, one a frame", str(len(flags)))
+            continue
+        wrong = np.flatnonzero(~np.isin(flags[:, 0], (0, 1)))
+        if len(wrong):
+            problems.say(files.show(file), "0 or 1", f"{flags[wrong[0], 0]:g}", int(wrong[0]) + 1)
+            continue
+        tags[reading.stem(file)] = np.pad(flags[:, 0] == 1, (0, length - len(flags)))
+    return tags
+
+
+def _untagged(sequence: Sequence) -> np.ndarray:
+    """bool (frames,), the frames without any tag."""
+    tagged = np.zeros(len(sequence), bool)
+    for tag in sequence.tags.values():
+        tagged |= tag
+    return ~tagged
