@@ -1,0 +1,169 @@
+"""VOT's trajectories, <sequence>_001.txt: a line a frame, a region or a code where there is none.
+
+A region is a box x, y, width, height, a polygon of four corners, or a mask (`m` and its run-length code). The
+codes are 0 for a frame that was skipped, 1 where the tracker was told the target, 2 where it had lost it.
+"""
+
+from __future__ import annotations
+
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from trackers import masks
+from trackers.benchmarks.files import Files
+from trackers.benchmarks.problems import Problems
+from trackers.benchmarks.reading import LINES_TOLD
+from trackers.evaluation.formats.boxes import line
+from trackers.evaluation.trajectory import Event, Trajectory
+from trackers.masks import RunLengths
+from trackers.sequence import Sequence
+
+CODES = {"0": Event.SKIPPED, "1": Event.INITIALIZED, "2": Event.FAILED}
+NO_MASK = "m0,0,0,0,0"
+
+
+def looks_like(content: bytes) -> bool:
+    """Whether a text begins with a code, as every trajectory does."""
+    return content.lstrip()[:24].split(b"\n")[0].strip() in (b"0", b"1", b"1.0", b"0.0", b"1.0000", b"0.0000")
+
+
+def read(
+    content: bytes, file: str, sequence: Sequence, run: int, problems: Problems, seconds: np.ndarray | None = None
+) -> Trajectory | None:
+    """The run in a text; None, and problems, where a line is neither a region nor a code that may stand there.
+
+    file: its place, for messages.
+    """
+    lines = content.decode("utf-8", "backslashreplace").rstrip().splitlines()
+    if len(lines) != len(sequence):
+        problems.say(file, f"{len(sequence)} lines, one a frame of {sequence.name}", str(len(lines)))
+        return None
+    masked = np.array([text.startswith("m") for text in lines])
+    coded: RunLengths | None = None
+    if masked.any():
+        coded = _masks(lines, masked, file, sequence, problems)
+        if coded is None:
+            return None
+        lines = ["nan,nan,nan,nan" if mask else text for text, mask in zip(lines, masked, strict=True)]
+    fields = [text.split(",") for text in lines]
+    widths = np.array([len(row) for row in fields])
+    try:
+        flat = np.array(list(map(float, chain.from_iterable(fields))))
+    except ValueError:
+        flat = np.zeros(0)
+    starts = np.cumsum(widths) - widths
+    codes = flat[starts] if len(flat) else np.full(len(lines), np.nan)
+    if not len(flat) or not np.isin(widths, (1, 4, 8)).all() or not np.isin(codes[widths == 1], (0, 1, 2)).all():
+        _tell_lines(fields, file, problems)
+        return None
+    events = np.where(widths == 1, codes, Event.PREDICTED).astype(np.int8)
+    if not _is_run(events, file, problems):
+        return None
+    regions = _regions(flat, starts, widths, events, sequence, coded, masked)
+    return Trajectory(sequence.name, regions, events, run, masks=coded, seconds=seconds)
+
+
+def write(folder: Path, sequence: Sequence, run: Trajectory) -> None:
+    """Write <sequence>/<sequence>_001.txt, and the seconds of each frame, where known, as <sequence>_001_time.value."""
+    path = folder / sequence.name / f"{sequence.name}_{run.run + 1:03}.txt"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    origin = np.tile([sequence.origin, sequence.origin], 4)
+    boxes = run.regions[:, :4] + (sequence.origin, sequence.origin, 0, 0)
+    polygons = run.regions + origin if run.regions.shape[1] == 8 else None
+    text = []
+    for t, event in enumerate(run.events):
+        if event != Event.PREDICTED:
+            text.append(str(int(event)))
+        elif run.masks is not None:
+            text.append(masks.format(run.masks[t]))
+        elif polygons is not None and not np.isnan(polygons[t, 4:]).all():
+            text.append(line(polygons[t].tolist()))
+        else:
+            text.append(line(boxes[t].tolist()))
+    path.write_text("".join(f"{row}\n" for row in text))
+    if run.seconds is not None:
+        seconds = ("" if np.isnan(value) else repr(value) for value in run.seconds.tolist())
+        path.with_name(f"{path.stem}_time.value").write_text("".join(f"{value}\n" for value in seconds))
+
+
+def seconds(files: Files, name: str, frames: int) -> np.ndarray | None:
+    """What each frame took, NaN where nobody measured; None unless a file beside `name` says it of all frames."""
+    place = f"{name[:-4]}_time.value"
+    if place not in files:
+        return None
+    lines = bytes(files.read(place)).decode("utf-8", "backslashreplace").splitlines()
+    try:
+        values = np.array([float(text) if text.strip() else np.nan for text in lines])
+    except ValueError:
+        return None
+    return np.where(values > 0, values, np.nan) if len(values) == frames else None
+
+
+def _regions(
+    flat: np.ndarray,
+    starts: np.ndarray,
+    widths: np.ndarray,
+    events: np.ndarray,
+    sequence: Sequence,
+    coded: RunLengths | None,
+    masked: np.ndarray,
+) -> np.ndarray:
+    """(frames, 4 or 8), with the groundtruth where the tracker was told it."""
+    given = {int(t): sequence.region(int(t)) for t in np.flatnonzero(events == Event.INITIALIZED)}
+    given = {t: region if region.shape in ((4,), (8,)) else sequence.groundtruth[t] for t, region in given.items()}
+    polygons = (widths == 8).any() or any(len(region) == 8 for region in given.values())
+    regions = np.full((len(events), 8 if polygons else 4), np.nan)
+    for width, origin in ((4, (sequence.origin, sequence.origin, 0, 0)), (8, (sequence.origin,) * 8)):
+        rows = np.flatnonzero(widths == width)
+        regions[rows, :width] = flat[starts[rows, None] + np.arange(width)] - origin
+    if coded is not None:
+        regions[masked, :4] = coded.bounding_boxes()[masked]
+    for t, region in given.items():
+        regions[t, : len(region)] = region
+    return regions
+
+
+def _masks(
+    lines: list[str], masked: np.ndarray, file: str, sequence: Sequence, problems: Problems
+) -> RunLengths | None:
+    """A mask for each frame, empty where the line holds none; None and a problem where one is no code."""
+    rows = [text if mask else NO_MASK for text, mask in zip(lines, masked, strict=True)]
+    try:
+        return RunLengths.parse(rows, sequence.size)
+    except ValueError:
+        for number, row in enumerate(rows, 1):
+            try:
+                masks.parse(row)
+            except ValueError as error:
+                problems.say(file, "a run-length code", str(error), number)
+                break
+        return None
+
+
+def _is_run(events: np.ndarray, file: str, problems: Problems) -> bool:
+    """Whether each region follows on a start: a problem at the first that does not."""
+    before = np.concatenate([[Event.SKIPPED], events[:-1]])
+    off = np.isin(before, (Event.SKIPPED, Event.FAILED))
+    wrong = np.flatnonzero(off & np.isin(events, (Event.PREDICTED, Event.FAILED)))
+    if len(wrong):
+        found = "a region" if events[wrong[0]] == Event.PREDICTED else "2"
+        problems.say(file, "0 or 1 in the first line, and after 0 or 2", found, int(wrong[0]) + 1)
+    return not len(wrong)
+
+
+def _tell_lines(fields: list[list[str]], file: str, problems: Problems) -> None:
+    told = 0
+    for number, row in enumerate(fields, 1):
+        try:
+            values = [float(field) for field in row]
+        except ValueError:
+            values = []
+        if len(values) in (4, 8) or (len(values) == 1 and values[0] in (0, 1, 2)):
+            continue
+        told += 1
+        if told <= LINES_TOLD:
+            problems.say(file, "0, 1, 2, or a region of 4 or 8 numbers", repr(",".join(row)[:40]), number)
+    if told > LINES_TOLD:
+        problems.say(file, "no more wrong lines", f"{told - LINES_TOLD} more")

@@ -1,0 +1,142 @@
+"""Results of other toolkits as trajectories, and ours in files that other toolkits read.
+
+The formats, and where their files lie, are in `trackers.evaluation.formats`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Sequence as SequenceOf
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+
+from trackers.benchmarks import files, reading
+from trackers.benchmarks.files import Files
+from trackers.benchmarks.problems import Problems
+from trackers.benchmarks.reading import stem
+from trackers.evaluation.formats import boxes, layout, otb, vot
+from trackers.evaluation.formats.layout import EXPERIMENTS, Source
+from trackers.evaluation.protocols import PERTURBATIONS
+from trackers.evaluation.trajectory import Event, Trajectory
+from trackers.sequence import Sequence
+
+Format = Literal["otb", "got10k", "lasot", "vot"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What one tracker brought: trajectories through every sequence, under one protocol.
+
+    notes: what was left out: files of sequences that the benchmark does not have, frames without results.
+    """
+
+    tracker: str
+    protocol: str
+    trajectories: tuple[Trajectory, ...]
+    notes: tuple[str, ...] = ()
+
+
+def read(root: Path, sequences: Iterable[Sequence], cut: bool = False) -> tuple[Submission, ...]:
+    """The results of all trackers below `root`, or of the one that it belongs to, by name.
+
+    The layout is recognised. Every tracker must have results of every sequence. cut: boxes a line are cut
+    to the shorter of results and groundtruth. Raises DataError that lists every problem in every file,
+    OSError where there is no folder.
+    """
+    wanted = {sequence.name: sequence for sequence in sequences}
+    problems, found = Problems(), files.open(root)
+    sources = layout.find(found, wanted)
+    if not sources:
+        some = f", none of them of {next(iter(wanted))} or another sequence here" if found.names else ""
+        problems.say(str(root), "result files, .txt, .mat or .json", f"{len(found.names)} files{some}")
+    submissions = {source: _read_source(found, source, wanted, problems, cut) for source in sources}
+    problems.refuse()
+    taken = [(source.tracker, protocol) for source, (protocol, _) in submissions.items()]
+    return tuple(
+        Submission(
+            source.tracker if taken.count((source.tracker, protocol)) == 1 else f"{source.folder} ({source.suffix})",
+            protocol,
+            tuple(trajectories),
+            tuple(_notes(source, trajectories)),
+        )
+        for source, (protocol, trajectories) in submissions.items()
+    )
+
+
+def write(
+    form: Format, out: Path, tracker: str, protocol: str, sequences: Iterable[Sequence], runs: SequenceOf[Trajectory]
+) -> None:
+    """Write the runs of a tracker below `out`, so that the toolkits of that format find them there.
+
+    otb and lasot hold one run a sequence: of TRE and SRE, and of repetitions, the other formats keep the rest.
+    Raises ValueError where the format has no place for the protocol.
+    """
+    known = {sequence.name: sequence for sequence in sequences}
+    experiment = next((name for name, own in EXPERIMENTS.items() if own == protocol), "unsupervised")
+    if form != "vot" and protocol == "supervised_reset":
+        raise ValueError(f"{tracker}: expected format vot for results of {protocol}, got {form}")
+    if form in ("otb", "lasot") and any(run.run for run in runs):
+        raise ValueError(f"{tracker}: expected one run a sequence for format {form}, got more ({protocol})")
+    for run in runs:
+        sequence = known[run.sequence]
+        if form == "vot":
+            vot.write(out / tracker / experiment, sequence, run)
+        else:
+            boxes.write(out / tracker, sequence, run, numbered=form == "got10k")
+
+
+def _read_source(
+    found: Files, source: Source, wanted: Mapping[str, Sequence], problems: Problems, cut: bool
+) -> tuple[str, list[Trajectory]]:
+    """Protocol and trajectories; problems, where something is missing or wrong."""
+    trajectories: list[Trajectory] = []
+    is_vot = bool(source.experiment)
+    for (name, run), file in source.files.items():
+        sequence, place = wanted[name], found.show(file)
+        content = reading.read(found, file, problems)
+        if content is None:
+            continue
+        if source.suffix == "mat":
+            trajectories += otb.read_mat(content, place, sequence, problems)
+        elif source.suffix == "json":
+            trajectories += otb.read_json(content, place, sequence, problems)
+        elif source.suffix == "bin":
+            problems.say(place, "a trajectory in text (VOT_RESULTS_BINARY=false writes it)", "a binary one")
+        else:
+            is_vot = is_vot or vot.looks_like(content)
+            one = (
+                vot.read(content, place, sequence, run, problems, vot.seconds(found, file, len(sequence)))
+                if is_vot
+                else boxes.read(content, place, sequence, run, problems, cut, boxes.seconds(found, file, sequence, run))
+            )
+            trajectories += [] if one is None else [one]
+    present = {name for name, _ in source.files}
+    for name in wanted.keys() - present:
+        problems.say(found.show(source.folder), f"results of {source.tracker} on {name}", "none")
+    if wanted.keys() - present:  # a name that was misspelt shows up on both sides
+        for file in source.others:
+            problems.say(found.show(file), "results of a sequence of this benchmark", f"those of {stem(file)}")
+    return EXPERIMENTS.get(source.experiment) or _protocol(trajectories, is_vot), trajectories
+
+
+def _protocol(trajectories: list[Trajectory], is_vot: bool) -> str:
+    """That of results that do not say it."""
+    if is_vot:
+        return "supervised_reset"
+    if any(run.run and run.events[0] == Event.SKIPPED for run in trajectories):
+        return "temporal_robustness"
+    runs = [run.run for run in trajectories]
+    return "spatial_robustness" if max(runs, default=0) == len(PERTURBATIONS) - 1 else "one_pass"
+
+
+def _notes(source: Source, trajectories: list[Trajectory]) -> Iterator[str]:
+    if source.others:
+        yield f"{len(source.others)} files of other sequences are left out, {source.others[0]} the first of them"
+    for run in trajectories:
+        if run.events[-1] == Event.SKIPPED and Event.FAILED not in run.events:
+            frames = len(run) - int(np.argmax(run.events[::-1] != Event.SKIPPED))
+            yield f"{run.sequence}: results end in frame {frames} of {len(run)}; the others do not count"
