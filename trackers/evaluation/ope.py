@@ -82,56 +82,89 @@ class Frames:
 
 def frames(results: Results, convention: Convention) -> Frames:
     """The frames that runs saw and somebody annotated, with boxes as the convention takes them."""
-    runs = [
-        _run(sequence, trajectory, results.tag, convention)
-        for sequence, trajectories in zip(results.sequences, results.runs, strict=True)
-        for trajectory in trajectories
-    ]
-    columns = zip(*runs, strict=True) if runs else [(np.zeros((0, 4)),)] * 2 + [(np.zeros(0, bool),)] * 3
-    regions, groundtruth, events, counted, flagged = (np.concatenate(column) for column in columns)
-    if convention == "otb":
-        unknown = np.isnan(regions).all(1) | (regions[:, 2:] <= 0).any(1)
-        regions = _carried(regions, events, unknown & ~np.isnan(groundtruth).any(1))
-    if convention in ("otb", "got10k"):
-        regions = np.where((events == Event.INITIALIZED)[:, None], groundtruth, regions)
-    numbers = np.repeat(np.arange(len(results.runs)), [len(trajectories) for trajectories in results.runs])
-    lengths = np.bincount(numbers, weights=[len(run[0]) for run in runs], minlength=len(results.runs)).astype(int)
-    return Frames(regions, groundtruth, events, counted, flagged, lengths)
-
-
-def _run(sequence: Sequence, trajectory: Trajectory, tag: str, convention: Convention) -> tuple[np.ndarray, ...]:
-    """Regions, groundtruth, events, counted and flagged of one run."""
-    regions, groundtruth, events = bounding_boxes(trajectory.regions), sequence.groundtruth, trajectory.events
-    absent = np.isnan(groundtruth).any(1)
+    pairs = [(s, run) for s, runs in zip(results.sequences, results.runs, strict=True) for run in runs]
+    number = np.repeat(np.arange(len(results.runs)), [sum(map(len, runs)) for runs in results.runs])
+    regions = _columns([bounding_boxes(run.regions) for _, run in pairs])
+    groundtruth = _columns([sequence.groundtruth for sequence, _ in pairs])
+    events = np.concatenate([np.zeros(0, np.int8), *(run.events for _, run in pairs)])
+    absent = _unknown(groundtruth)
     if convention == "trackmeet":
-        counted = (events != Event.INITIALIZED) & ~absent
+        counted = ~absent & (events != Event.INITIALIZED)
     else:
-        groundtruth = _annotated(sequence, absent) + (sequence.origin, sequence.origin, 0, 0)
-        regions = regions + (sequence.origin, sequence.origin, 0, 0)
-        counted = ~np.isnan(groundtruth).any(1) if convention == "got10k" else np.ones(len(events), bool)
-    if tag != ALL:
-        counted = counted & sequence.tags[tag]
-    seen = events != Event.SKIPPED if sequence.labelled is None else (events != Event.SKIPPED) & sequence.labelled
-    flagged = sequence.tags["absent"] if "absent" in sequence.tags else np.zeros(len(events), bool)
-    run = (regions, groundtruth, events, counted, flagged)
-    return run if seen.all() else tuple(column[seen] for column in run)
+        _annotate(groundtruth, absent, pairs)
+        origin = np.array([sequence.origin for sequence in results.sequences])[number]
+        for boxes in (regions, groundtruth):
+            boxes[:, 0] += origin
+            boxes[:, 1] += origin
+        counted = ~_unknown(groundtruth) if convention == "got10k" else np.ones(len(events), bool)
+    if results.tag != ALL:
+        counted &= _flags(pairs, lambda sequence: sequence.tags.get(results.tag), False)
+    flagged = _flags(pairs, lambda sequence: sequence.tags.get("absent"), False)
+    seen = (events != Event.SKIPPED) & _flags(pairs, lambda sequence: sequence.labelled, True)
+    if not seen.all():
+        columns = (regions, groundtruth, events, counted, flagged, number)
+        regions, groundtruth, events, counted, flagged, number = (column[seen] for column in columns)
+    given = events == Event.INITIALIZED
+    if convention == "otb":
+        unusable = np.isnan(regions).all(1) | (regions[:, 2:] <= 0).any(1)
+        regions = _carried(regions, ~unusable | _unknown(groundtruth) | given)
+    if convention in ("otb", "got10k"):
+        regions[given] = groundtruth[given]
+    return Frames(regions, groundtruth, events, counted, flagged, np.bincount(number, minlength=len(results.runs)))
 
 
-def _annotated(sequence: Sequence, absent: np.ndarray) -> np.ndarray:
-    """The groundtruth (frames, 4), with the box that a file gives of an absent target (0, 0, 0, 0 in OTB)."""
-    if sequence.regions is None or not absent.any():
-        return sequence.groundtruth
-    groundtruth = sequence.groundtruth.copy()
-    for t in np.flatnonzero(absent).tolist():
-        if sequence.regions[t].shape == (4,):
-            groundtruth[t] = sequence.regions[t]
-    return groundtruth
+def frames_in_image(results: Results, convention: Convention) -> Frames:
+    """The frames that ExperimentGOT10k judges, all boxes cut to the image as its rect_iou bounds them.
+
+    A box that begins before the image is moved to its border, and keeps its size.
+    """
+    seen = frames(results, "trackmeet")
+    sizes = np.array([sequence.size or (np.inf, np.inf) for sequence in results.sequences], float).reshape(-1, 2)
+    size = np.repeat(sizes, seen.lengths, axis=0)
+    origin = np.repeat([sequence.origin for sequence in results.sequences], seen.lengths)[:, None]
+
+    def cut(boxes: np.ndarray) -> np.ndarray:
+        corner = (boxes[:, :2] + origin).clip(0, size)
+        return np.hstack([corner, boxes[:, 2:].clip(0, size - corner)])
+
+    return replace(seen, regions=cut(seen.regions), groundtruth=cut(seen.groundtruth))
 
 
-def _carried(regions: np.ndarray, events: np.ndarray, unknown: np.ndarray) -> np.ndarray:
-    """Boxes, where unknown that of the frame before, in its run."""
-    known = np.where(unknown & (events != Event.INITIALIZED), 0, np.arange(len(regions)))
-    return regions[np.maximum.accumulate(known)] if len(regions) else regions
+def _columns(parts: list[np.ndarray]) -> np.ndarray:
+    """A copy of boxes (N, 4) under each other, column by column in memory: for speed."""
+    return np.array(np.concatenate(parts), order="F") if parts else np.zeros((0, 4))
+
+
+def _unknown(boxes: np.ndarray) -> np.ndarray:
+    """Where a number of a box is NaN."""
+    return np.isnan(boxes).any(1)
+
+
+def _flags(
+    pairs: list[tuple[Sequence, Trajectory]], of: Callable[[Sequence], np.ndarray | None], default: bool
+) -> np.ndarray:
+    """Bool (N,) of frames; `default` for sequences that have no such flags."""
+    flags = [(of(sequence), len(sequence)) for sequence, _ in pairs]
+    return np.concatenate(
+        [np.zeros(0, bool), *(np.full(length, default) if part is None else part for part, length in flags)]
+    )
+
+
+def _annotate(groundtruth: np.ndarray, absent: np.ndarray, pairs: list[tuple[Sequence, Trajectory]]) -> None:
+    """Fill in the boxes that files give of targets that are absent, such as the 0, 0, 0, 0 of OTB."""
+    start = 0
+    for sequence, _ in pairs:
+        if sequence.regions is not None:
+            for t in np.flatnonzero(absent[start : start + len(sequence)]).tolist():
+                if sequence.regions[t].shape == (4,):
+                    groundtruth[start + t] = sequence.regions[t]
+        start += len(sequence)
+
+
+def _carried(regions: np.ndarray, usable: np.ndarray) -> np.ndarray:
+    """Boxes, and where they are not usable the last that was; the first of each run is always usable."""
+    last = np.maximum.accumulate(np.where(usable, np.arange(len(regions)), 0))
+    return regions.T[:, last].T
 
 
 def frame_overlaps(frames: Frames, convention: Convention) -> np.ndarray:
@@ -187,147 +220,148 @@ def _judged(frames: Frames, distances: np.ndarray, convention: Convention) -> np
     return np.where(frames.counted, distances, np.inf)
 
 
-def success(results: Results, convention: Convention) -> Terms:
+def success(judged: Frames, convention: Convention) -> Terms:
     """Of each sequence the share of frames with an overlap above each of `OVERLAPS`: (n, 21)."""
-    judged = frames(results, convention)
     thresholds = TOOLKIT_OVERLAPS.get(convention, OVERLAPS)
-    bins = np.searchsorted(thresholds, frame_overlaps(judged, convention))  # the number of thresholds below it
-    above = judged.histograms(bins, len(OVERLAPS) + 1)[:, :0:-1].cumsum(1)[:, ::-1]
-    return _shares(judged, above, convention)
+    return _shares(judged, _above(judged, frame_overlaps(judged, convention), thresholds), convention)
 
 
-def precision(results: Results, convention: Convention) -> Terms:
+def precision(judged: Frames, convention: Convention) -> Terms:
     """Of each sequence the share of frames with a distance of at most each of `DISTANCES`: (n, 51)."""
-    judged = frames(results, convention)
-    return _within(judged, frame_distances(judged, convention), DISTANCES, convention)
+    return _shares(judged, _within(judged, frame_distances(judged, convention), DISTANCES), convention)
 
 
-def normalized_precision(results: Results, convention: Convention) -> Terms:
+def normalized_precision(judged: Frames, convention: Convention) -> Terms:
     """Of each sequence the share of frames with a normalized distance of at most each of `SHARES`: (n, 51)."""
-    judged = frames(results, convention)
     thresholds = TOOLKIT_SHARES.get(convention, SHARES)
-    return _within(judged, frame_shares(judged, convention), thresholds, convention)
+    return _shares(judged, _within(judged, frame_shares(judged, convention), thresholds), convention)
 
 
-def _within(frames: Frames, distances: np.ndarray, thresholds: np.ndarray, convention: Convention) -> Terms:
-    bins = np.searchsorted(thresholds, distances)  # the number of the first threshold that it keeps
-    return _shares(frames, frames.histograms(bins, len(thresholds) + 1)[:, :-1].cumsum(1), convention)
+def mean_overlap(judged: Frames, convention: Convention) -> Terms:
+    """Of each sequence the mean overlap of its frames (AOS of Ning et al. 2016, Table 1).
 
-
-def _shares(frames: Frames, numbers: np.ndarray, convention: Convention) -> Terms:
-    """Numbers (n, K) of frames -> terms of a mean over those sequences that have frames."""
-    total = frames.sums(frames.counted)[:, None]
-    return _mean_over_sequences(numbers, total + EPSILON * (convention == "otb"))
-
-
-def _mean_over_sequences(numerator: np.ndarray, denominator: np.ndarray) -> Terms:
-    counted = np.broadcast_to(denominator >= 1, numerator.shape)
-    return np.divide(numerator, denominator, out=np.zeros(numerator.shape), where=counted), counted.astype(float)
-
-
-def average_overlap(results: Results, convention: Convention) -> Terms:
-    """Mean overlap: over the frames of each sequence, then over sequences (AOS of Ning et al. 2016, Table 1).
-
-    otb: aveErrCoverage of calcSeqErrRobust.m, where frames without a valid groundtruth count as 0. got10k: AO,
-    over the frames of all sequences.
+    otb: aveErrCoverage of calcSeqErrRobust.m, where frames without a valid groundtruth are 0.
     """
-    if convention == "got10k":
-        return _pooled(results, lambda overlaps: overlaps)
-    judged = frames(results, convention)
-    total = judged.sums(frame_overlaps(judged, convention).clip(min=0))
-    return _mean_over_sequences(total[:, None], judged.sums(judged.counted)[:, None])
+    return _shares(judged, judged.sums(frame_overlaps(judged, convention).clip(min=0))[:, None], convention)
 
 
-def success_rate(results: Results, threshold: float) -> Terms:
-    """SR of the GOT-10k toolkit: the share of the frames of all sequences with an overlap above `threshold`."""
-    return _pooled(results, lambda overlaps: overlaps > threshold)
+def mean_distance(judged: Frames, convention: Convention) -> Terms:
+    """Of each sequence the mean distance of the centres, in pixels.
 
-
-def fine_success(results: Results, convention: Convention) -> Terms:
-    """The GOT-10k toolkit's success curve, over the frames of all sequences: (n, 101)."""
-    return _pooled(results, lambda overlaps: overlaps[:, None] > FINE_OVERLAPS)
-
-
-def _pooled(results: Results, judge: Callable[[np.ndarray], np.ndarray]) -> Terms:
-    """Terms of a mean over the frames of all sequences of what ExperimentGOT10k counts, boxes cut to the image."""
-    judged = frames(results, "trackmeet")
-    sizes = [(s.origin, s.origin, *(s.size or (np.inf, np.inf))) for s in results.sequences]
-    limits = np.repeat(np.array(sizes, float).reshape(-1, 4), judged.lengths, axis=0)
-    regions, groundtruth = (_cut(boxes, limits) for boxes in (judged.regions, judged.groundtruth))
-    overlaps = np.nan_to_num(toolkit_overlaps(regions, groundtruth, "got10k"))
-    values = np.where(judged.counted, judge(overlaps).T, 0.0).T.reshape(len(overlaps), -1)
-    numerator = np.stack([judged.sums(column) for column in values.T], 1)
-    return numerator, np.broadcast_to(judged.sums(judged.counted)[:, None], numerator.shape)
-
-
-def _cut(regions: np.ndarray, limits: np.ndarray) -> np.ndarray:
-    """Boxes (N, 4) as rect_iou bounds them; limits (N, 4): coordinate of the first pixel twice, width, height.
-
-    A box that begins before the image is moved to its border, and keeps its size.
+    otb: aveErrCenter of calcSeqErrRobust.m, where frames without a valid groundtruth are 0.
     """
-    corner = (regions[:, :2] + limits[:, :2]).clip(0, limits[:, 2:])
-    return np.hstack([corner, regions[:, 2:].clip(0, limits[:, 2:] - corner)])
-
-
-def centre_location_error(results: Results, convention: Convention) -> Terms:
-    """Mean distance of the centres over the frames of a sequence, in pixels, then over sequences.
-
-    otb: aveErrCenter of calcSeqErrRobust.m, where frames without a valid groundtruth count as 0.
-    """
-    judged = frames(results, convention)
     if convention == "trackmeet":
-        judged = replace(judged, regions=_carried(judged.regions, judged.events, np.isnan(judged.regions).any(1)))
-    distances = frame_distances(judged, convention)
-    total = judged.sums(np.where(judged.counted, distances, 0.0).clip(min=0))
-    return _mean_over_sequences(total[:, None], judged.sums(judged.counted)[:, None])
+        usable = np.isfinite(judged.regions).all(1) | (judged.events == Event.INITIALIZED)
+        judged = replace(judged, regions=_carried(judged.regions, usable))
+    distances = np.where(judged.counted, frame_distances(judged, convention), 0).clip(min=0)
+    return _shares(judged, judged.sums(distances)[:, None], convention)
+
+
+def pooled_success(judged: Frames, convention: Convention) -> Terms:
+    """The share of all frames with an overlap above each of `FINE_OVERLAPS`: (n, 101)."""
+    numbers = _above(judged, frame_overlaps(judged, convention), FINE_OVERLAPS)
+    return numbers.astype(float), np.repeat(judged.sums(judged.counted)[:, None], numbers.shape[1], axis=1)
+
+
+def pooled_overlap(judged: Frames, convention: Convention) -> Terms:
+    """The mean overlap of all frames (AO of GOT-10k)."""
+    overlaps = frame_overlaps(judged, convention).clip(min=0)
+    return judged.sums(overlaps)[:, None], judged.sums(judged.counted)[:, None]
+
+
+def _above(judged: Frames, overlaps: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+    """How many frames of each sequence overlap by more than each threshold: (n, K)."""
+    bins = np.searchsorted(thresholds, overlaps)  # the number of thresholds below it
+    return judged.histograms(bins, len(thresholds) + 1)[:, :0:-1].cumsum(1)[:, ::-1]
+
+
+def _within(judged: Frames, distances: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+    """How many frames of each sequence are at most each threshold away: (n, K)."""
+    bins = np.searchsorted(thresholds, distances)  # the number of the first threshold that it keeps
+    return judged.histograms(bins, len(thresholds) + 1)[:, :-1].cumsum(1)
+
+
+def _shares(judged: Frames, sums: np.ndarray, convention: Convention) -> Terms:
+    """Sums (n, K) over the frames of each sequence -> terms of a mean over the sequences that have frames."""
+    total = judged.sums(judged.counted)[:, None]
+    counted = np.broadcast_to(total > 0, sums.shape)
+    if convention == "otb":
+        total = total + EPSILON
+    return np.divide(sums, total, out=np.zeros(sums.shape), where=counted), counted.astype(float)
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A measure over a threshold, for plots. unit: of the thresholds (K,). terms: as of `Measure`, one column each."""
+    """A measure over a threshold, for plots. thresholds: (K,), unit: theirs, "" for a ratio.
+
+    judge: frames -> terms, a column each. see: results -> the frames that it judges.
+    """
 
     name: str
     unit: str
     thresholds: np.ndarray
     conventions: tuple[Convention, ...]
-    terms: Callable[[Results, Convention], Terms]
+    judge: Callable[[Frames, Convention], Terms]
+    see: Callable[[Results, Convention], Frames] = frames
 
     def __call__(self, results: Results, convention: Convention = "trackmeet") -> np.ndarray:
         """(K,) over all sequences; NaN where nothing counts."""
-        numerator, denominator = self.terms(results, convention)
+        return self.value(self.see(results, convention), convention)
+
+    def value(self, judged: Frames, convention: Convention) -> np.ndarray:
+        """(K,) over all sequences of frames that were seen already."""
+        numerator, denominator = self.judge(judged, convention)
         with np.errstate(invalid="ignore"):
             return numerator.sum(0) / denominator.sum(0)
 
-    def at(self, threshold: float) -> Callable[[Results, Convention], Terms]:
-        """The terms of its value at one of its thresholds."""
+    def at(self, threshold: float) -> Callable[[Frames, Convention], Terms]:
+        """Judges by its value at one of its thresholds."""
         [column] = np.flatnonzero(self.thresholds == threshold)
 
-        def terms(results: Results, convention: Convention) -> Terms:
-            numerator, denominator = self.terms(results, convention)
-            return numerator[:, column : column + 1], denominator[:, column : column + 1]
+        def judge(judged: Frames, convention: Convention) -> Terms:
+            numerator, denominator = self.judge(judged, convention)
+            return numerator[:, column, None], denominator[:, column, None]
 
-        return terms
+        return judge
 
 
 SUCCESS = Curve("success", "", OVERLAPS, CONVENTIONS, success)
 PRECISION = Curve("precision", "px", DISTANCES, CONVENTIONS, precision)
 NORMALIZED_PRECISION = Curve("normalized_precision", "", SHARES, CONVENTIONS, normalized_precision)
-FINE_SUCCESS = Curve("fine_success", "", FINE_OVERLAPS, ("got10k",), fine_success)
-CURVES = {curve.name: curve for curve in (SUCCESS, PRECISION, NORMALIZED_PRECISION, FINE_SUCCESS)}
+POOLED_SUCCESS = Curve("pooled_success", "", FINE_OVERLAPS, ("got10k",), pooled_success, frames_in_image)
+CURVES = {curve.name: curve for curve in (SUCCESS, PRECISION, NORMALIZED_PRECISION, POOLED_SUCCESS)}
+
+
+def curves(results: Results, convention: Convention = "trackmeet") -> dict[str, np.ndarray]:
+    """Success, precision and normalized precision at once: (K,) each, over all sequences."""
+    judged = frames(results, convention)
+    return {curve.name: curve.value(judged, convention) for curve in (SUCCESS, PRECISION, NORMALIZED_PRECISION)}
+
+
+def _average_overlap(results: Results, convention: Convention) -> Terms:
+    if convention == "got10k":
+        return pooled_overlap(frames_in_image(results, convention), convention)
+    return mean_overlap(frames(results, convention), convention)
+
+
+def _seen(
+    judge: Callable[[Frames, Convention], Terms], see: Callable[[Results, Convention], Frames] = frames
+) -> Callable[[Results, Convention], Terms]:
+    return lambda results, convention: judge(see(results, convention), convention)
 
 
 def _ratio(name: str, terms: Callable[[Results, Convention], Terms], *conventions: Convention) -> Measure:
-    return Measure(name, "", (0.0, 1.0), "higher", conventions or CONVENTIONS, PROTOCOLS, terms)
+    return Measure(name, "", (0.0, 1.0), "higher", conventions, PROTOCOLS, terms)
 
 
 MEASURES = [
-    _ratio("average_overlap", average_overlap, "trackmeet", "otb", "got10k"),
-    _ratio("success_auc", success),
-    _ratio("os_50", SUCCESS.at(0.5)),
-    _ratio("precision_20", PRECISION.at(20)),
-    _ratio("normalized_precision", NORMALIZED_PRECISION.at(0.2)),
-    _ratio("normalized_precision_auc", normalized_precision, "trackmeet", "got10k"),
-    _ratio("sr_50", lambda results, convention: success_rate(results, 0.5), "got10k"),
-    _ratio("sr_75", lambda results, convention: success_rate(results, 0.75), "got10k"),
-    Measure("cle", "px", (0.0, np.inf), "lower", ("trackmeet", "otb"), PROTOCOLS, centre_location_error),
+    _ratio("average_overlap", _average_overlap, "trackmeet", "otb", "got10k"),
+    _ratio("success_auc", _seen(success), *CONVENTIONS),
+    _ratio("os_50", _seen(SUCCESS.at(0.5)), *CONVENTIONS),
+    _ratio("precision_20", _seen(PRECISION.at(20)), *CONVENTIONS),
+    _ratio("normalized_precision", _seen(NORMALIZED_PRECISION.at(0.2)), *CONVENTIONS),
+    _ratio("normalized_precision_auc", _seen(normalized_precision), "trackmeet", "got10k"),
+    _ratio("sr_50", _seen(POOLED_SUCCESS.at(0.5), frames_in_image), "got10k"),
+    _ratio("sr_75", _seen(POOLED_SUCCESS.at(0.75), frames_in_image), "got10k"),
+    Measure("cle", "px", (0.0, np.inf), "lower", ("trackmeet", "otb"), PROTOCOLS, _seen(mean_distance)),
 ]
