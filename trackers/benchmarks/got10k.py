@@ -92,8 +92,8 @@ def _sequence(config: Config, name: str, folder: str, files: Files, problems: Pr
                 tags[tag] = values > 0
     if known is None or len(problems) > before:
         return None
-    boxes = np.full((count, 4), np.nan)
-    boxes[: len(known)] = known
+    unknown = np.full((count - len(rows), 4), np.nan)
+    rows, boxes = np.concatenate([rows, unknown]), np.concatenate([known, unknown])
     if "absence" in tags:
         boxes[tags["absence"]] = np.nan
     labelled = None if len(known) == count else np.arange(count) < len(known)

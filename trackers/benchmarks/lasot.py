@@ -1,7 +1,8 @@
 """LaSOT: `[<class>/]<class>-<n>/groundtruth.txt` and `img/%08d.jpg`.
 
 Rows are x, y, width, height, 1-based. `full_occlusion.txt` and `out_of_view.txt`, a line of 0 and 1 for
-each frame, say where the target cannot be seen: there is no box then; they become tags of the frames.
+each frame, say where the target cannot be seen: there is no box then; they become tags of the
+frames, with "absent" for either.
 The test set is the published one of 280 sequences, four of each class; the training set is the rest.
 """
 
@@ -91,8 +92,10 @@ def _sequence(config: Config, name: str, folder: str, files: Files, problems: Pr
                 tags[tag] = values > 0
     if boxes is None or len(problems) > before:
         return None
-    for absent in tags.values():
-        boxes[absent] = np.nan
+    if tags:
+        tags["absent"] = np.logical_or.reduce(list(tags.values()))
+        boxes[tags["absent"]] = np.nan
     frames: Frames = Images(files, tuple(images.values())) if images else Unseen(len(boxes))
+    regions = reading.annotated(rows, boxes, config.origin)
     label = name.rpartition("-")[0] or None
-    return Sequence(name, frames, boxes, tags=tags, label=label, origin=config.origin)
+    return Sequence(name, frames, boxes, regions, tags=tags, label=label, origin=config.origin)

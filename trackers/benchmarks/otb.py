@@ -165,7 +165,7 @@ def _sequence(
         return None
     if listed and listed.frames and numbers[0] == 1 and numbers[-1] == listed.frames[1]:
         keep = numbers >= listed.frames[0]  # annotated from the start of the video, judged from later on: Tiger1
-        boxes, numbers = boxes[keep], numbers[keep]
+        rows, boxes, numbers = rows[keep], boxes[keep], numbers[keep]
     omitted = np.zeros(len(boxes), bool)
     for first, last in ranges:
         omitted |= (numbers >= first) & (numbers <= last)
@@ -174,6 +174,7 @@ def _sequence(
         name,
         frames,
         boxes,
+        regions=reading.annotated(rows, boxes, config.origin),
         omitted=omitted if omitted.any() else None,
         attributes=attributes,
         origin=config.origin,

@@ -117,6 +117,16 @@ def boxes(
     return placed
 
 
+def annotated(rows: np.ndarray, boxes: np.ndarray, origin: float) -> np.ndarray | None:
+    """Regions of a sequence whose file gives boxes even where the target is absent; None where it gives none there.
+
+    rows: of the file. boxes: the same, 0-based, NaN where absent. Toolkits that do not know of absent targets
+    judge those boxes as they are.
+    """
+    given = np.isnan(boxes).any(axis=1) & ~np.isnan(rows).any(axis=1)
+    return rows - np.array([origin, origin, 0, 0]) if given.any() else None
+
+
 def labels(files: Files, name: str, problems: Problems, count: int, greatest: int = 1) -> np.ndarray | None:
     """Whole numbers of 0 to `greatest`, int (count,), one a line or all on one line; a problem if they are not."""
     found = read_table(files, name, problems, (1, count))

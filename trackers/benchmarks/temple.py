@@ -61,7 +61,7 @@ def _sequence(config: Config, name: str, text: str, files: Files, problems: Prob
     images = reading.images(files, reading.join(folder, "img"), problems)
     span = _span(files, reading.join(folder, f"{name}_frames.txt"), problems)
     attributes = _attributes(files, reading.join(folder, f"{name}_att.txt"), problems)
-    if boxes is None or len(problems) > before:
+    if rows is None or boxes is None or len(problems) > before:
         return None
     if span is None:
         numbers = range(min(images), max(images) + 1) if images else range(len(boxes))
@@ -81,7 +81,8 @@ def _sequence(config: Config, name: str, text: str, files: Files, problems: Prob
             )
             return None
         frames = Images(files, tuple(images[number] for number in numbers))
-    return Sequence(name, frames, boxes, attributes=attributes, origin=config.origin)
+    regions = reading.annotated(rows, boxes, config.origin)
+    return Sequence(name, frames, boxes, regions, attributes=attributes, origin=config.origin)
 
 
 def _span(files: Files, name: str, problems: Problems) -> tuple[int, int] | None:

@@ -118,7 +118,7 @@ def _sequence(
     folder = text.rpartition("/")[0]
     flags = reading.join(folder, f"att/{name}.txt")
     attributes = reading.flagged(files, flags, ATTRIBUTES, problems) if flags in files else ()
-    if boxes is None or len(problems) > before:
+    if rows is None or boxes is None or len(problems) > before:
         return None
     frames: Frames = Unseen(len(boxes))
     if images:
@@ -136,4 +136,5 @@ def _sequence(
             )
             return None
         frames = Images(files, tuple(images[number] for number in numbers))
-    return Sequence(name, frames, boxes, attributes=attributes, origin=config.origin)
+    regions = reading.annotated(rows, boxes, config.origin)
+    return Sequence(name, frames, boxes, regions, attributes=attributes, origin=config.origin)
