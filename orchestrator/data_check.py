@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 from orchestrator.params import Dataset, dataset_module
 from trackers.benchmarks import files
 from trackers.benchmarks.collection import read_sequences
+from trackers.benchmarks.files import Files
 from trackers.benchmarks.headers import image_size
 from trackers.benchmarks.images import Images
 from trackers.benchmarks.packs import Pack
 from trackers.benchmarks.problems import DataError, Problem, Problems
+from trackers.benchmarks.reading import IMAGE
 from trackers.sequence import Sequence, Unseen
 
 THREADS = 8  # most of the time goes into waiting for files
@@ -77,29 +80,29 @@ def check(
     """
     with ThreadPoolExecutor(THREADS) as pool:
         readings = list(pool.map(read, datasets))
-        tasks = [(reading, sequence) for reading in readings if not reading.made for sequence in reading.sequences]
-        done, total = 0, sum(reading.frames for reading in readings)
+        tasks = [(reading, task) for reading in readings if not reading.made for task in _tasks(reading)]
+        done, total = 0, sum(len(task) for _, task in tasks)
         found = pool.map(lambda task: check_frames(task[1], deep), tasks)
-        for (reading, sequence), problems in zip(tasks, found, strict=True):
+        for (reading, task), problems in zip(tasks, found, strict=True):
             reading.problems.found += problems
-            done += len(sequence)
+            done += len(task)
             progress(done, total)
-    for reading in readings if deep else ():
-        if reading.sequences:  # else what is wrong with its folder has been noted
-            packed = files.open(reading.dataset.root)
-            if isinstance(packed, Pack):
-                packed.verify(reading.problems)
+    for reading in readings:
+        packed = _files(reading) if deep else None
+        if isinstance(packed, Pack):
+            packed.verify(reading.problems)
+        reading.problems.found[:] = dict.fromkeys(reading.problems.found)  # some are found by two ways
     return readings
 
 
-def check_frames(sequence: Sequence, deep: bool = False) -> Problems:
-    """What is wrong with a sequence's frames: damaged, cut short, or not all of one size."""
-    problems, frames = Problems(), sequence.frames
+def check_frames(sequence: Sequence | Images, deep: bool = False) -> Problems:
+    """What is wrong with frames: damaged or cut short; those of a sequence also, that they are not all of one size."""
+    problems, sizes = Problems(), dict[str, tuple[int, int]]()
+    frames, name = (sequence.frames, sequence.name) if isinstance(sequence, Sequence) else (sequence, "")
     if isinstance(frames, Unseen) or not (deep or isinstance(frames, Images)):
         return problems
-    sizes: dict[str, tuple[int, int]] = {}
     for t in range(len(frames)):
-        place = frames.files.show(frames.names[t]) if isinstance(frames, Images) else f"{sequence.name}, frame {t}"
+        place = frames.files.show(frames.names[t]) if isinstance(frames, Images) else f"{name}, frame {t}"
         try:
             size = image_size(frames.files.view(frames.names[t])) if isinstance(frames, Images) else None
             if deep or size is None:
@@ -108,18 +111,37 @@ def check_frames(sequence: Sequence, deep: bool = False) -> Problems:
             sizes[place] = size
         except (OSError, ValueError) as error:
             problems.found.append(_problem(place, error))
-    if sizes:
+    if isinstance(sequence, Sequence) and sizes:
         expected, source = sequence.size, "as annotated"
         if expected is None:
             expected, source = Counter(sizes.values()).most_common(1)[0][0], f"as most frames of {sequence.name}"
         wrong = [place for place, size in sizes.items() if size != expected]
         if wrong:
-            more = f", and {len(wrong) - 1} more frames of the sequence of another size" if len(wrong) > 1 else ""
+            more = f", and {len(wrong) - 1} more frames of another size" if len(wrong) > 1 else ""
             width, height = sizes[wrong[0]]
             problems.say(
                 wrong[0], f"{expected[0]} x {expected[1]} pixels, {source}", f"{width} x {height} pixels{more}"
             )
     return problems
+
+
+def _tasks(reading: Reading) -> Iterator[Sequence | Images]:
+    """What there is to look at: the sequences, and the images that a problem kept from becoming one."""
+    yield from reading.sequences
+    there = _files(reading) if reading.problems else None
+    if there is not None:
+        seen = {name for s in reading.sequences if isinstance(s.frames, Images) for name in s.frames.names}
+        left = (name for name in there.names if name not in seen and IMAGE.search(name))
+        for _, names in groupby(left, lambda name: name.rpartition("/")[0]):
+            yield Images(there, tuple(names))
+
+
+def _files(reading: Reading) -> Files | None:
+    """The files of a data set; None where they cannot be opened, which has been noted."""
+    try:
+        return files.open(reading.dataset.root)
+    except (OSError, ValueError):
+        return None
 
 
 def _problem(place: str, error: OSError | ValueError) -> Problem:

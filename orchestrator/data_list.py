@@ -54,7 +54,7 @@ class Contents:
         counts = [f"{self.sequences:,} sequences", f"{self.frames:,} frames", f"{self.labelled:,} labelled"]
         if self.smallest and self.largest:
             low, high = (f"{width} x {height}" for width, height in (self.smallest, self.largest))
-            counts.append(low if low == high else f"{low} to {high} pixels")
+            counts.append(f"{low if low == high else f'{low} to {high}'} pixels")
         lines.append(", ".join(counts))
         for what, found in (("attributes, sequences", self.attributes), ("tags, frames", self.tags)):
             if found:
