@@ -117,7 +117,7 @@ def check_frames(sequence: Sequence | Images, deep: bool = False) -> Problems:
             expected, source = Counter(sizes.values()).most_common(1)[0][0], f"as most frames of {sequence.name}"
         wrong = [place for place, size in sizes.items() if size != expected]
         if wrong:
-            more = f", and {len(wrong) - 1} more frames of another size" if len(wrong) > 1 else ""
+            more = f"; {len(wrong)} of {len(frames)} frames have another size" if len(wrong) > 1 else ""
             width, height = sizes[wrong[0]]
             problems.say(
                 wrong[0], f"{expected[0]} x {expected[1]} pixels, {source}", f"{width} x {height} pixels{more}"

@@ -50,12 +50,11 @@ def data_check(
         print(json.dumps({"datasets": [reading.as_json() for reading in readings]}))
     else:
         for reading in readings:
-            dataset, count = reading.dataset, len(reading.problems)
-            frames = "made when asked for" if reading.made else f"{reading.frames:,} frames"
-            print(
-                f"{dataset.name} ({dataset.format}, {dataset.root}): {len(reading.sequences):,} sequences, {frames}: "
-                f"{f'{count:,}' if count else 'no'} {'problem' if count == 1 else 'problems'}"
-            )
+            dataset = reading.dataset
+            frames = "made when asked for" if reading.made else _count(reading.frames, "frame")
+            problems = _count(len(reading.problems), "problem") if reading.problems else "no problems"
+            sequences = _count(len(reading.sequences), "sequence")
+            print(f"{dataset.name} ({dataset.format}, {dataset.root}): {sequences}, {frames}: {problems}")
             for problem in reading.problems:
                 print(f"  {problem}")
     if any(reading.problems for reading in readings):
@@ -84,7 +83,7 @@ def data_pack(
     out = out or here().sequences / folder.resolve().name
     with _progress("bytes") as progress:
         packed = pack(folder, out, progress=progress)
-    print(f"{len(packed.names):,} files packed into {packed.shards:,} shards in {out}")
+    print(f"{_count(len(packed.names), 'file')} packed into {_count(packed.shards, 'shard')} in {out}")
 
 
 def _datasets(params: Path, root: Path | None, format: str) -> list[Dataset]:
@@ -96,6 +95,10 @@ def _datasets(params: Path, root: Path | None, format: str) -> list[Dataset]:
     if root is None or not format:
         raise ValueError("expected --root and --format together, got one of them")
     return [Dataset(root.resolve().name, format, root, build(dataset_module(format).Config, {}))]
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 @contextmanager

@@ -60,7 +60,8 @@ class Contents:
             if found:
                 lines.append(f"{what}: " + ", ".join(f"{name} {count:,}" for name, count in found.items()))
         if self.problems:
-            lines.append(f"{self.problems:,} problems; 'trackmeet data check' lists them")
+            what = "1 problem" if self.problems == 1 else f"{self.problems:,} problems"
+            lines.append(f"{what}; 'trackmeet data check' lists all")
         return "\n  ".join(lines)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator import lineage
+from trackers.benchmarks import packs
 
 
 @pytest.fixture(autouse=True)
@@ -50,6 +51,31 @@ def test_a_folders_digest_follows_names_and_contents(tmp_path):
     assert len({first, second, third}) == 3
     (tmp_path / "cache.json").write_text("damaged")
     assert lineage.Digests(tmp_path / "cache.json").folder(folder) == third
+
+
+def test_hidden_files_are_no_data(tmp_path):
+    """What is hidden changes no digest, and neither does where the folder lies."""
+    digest = lineage.Digests(tmp_path / "cache.json").folder
+    for name in ("one", "two"):
+        (tmp_path / name / "a").mkdir(parents=True)
+        (tmp_path / name / "a" / "x").write_text("1")
+    (tmp_path / "two" / ".DS_Store").write_text("hidden")
+    assert digest(tmp_path / "one") == digest(tmp_path / "two")
+    assert digest(tmp_path / "nothing") == "absent"
+    assert digest(tmp_path / "one" / "a" / "x") != digest(tmp_path / "one")
+
+
+def test_a_data_set_has_one_digest_packed_or_not(tmp_path):
+    """A packed folder has the digest of the folder, and none where a shard was cut short."""
+    (tmp_path / "data" / "a").mkdir(parents=True)
+    for name in ("a/x", "a-b", "a.txt"):
+        (tmp_path / "data" / name).write_text(name)
+    packed = packs.pack(tmp_path / "data", tmp_path / "pack")
+    digest = lineage.Digests(tmp_path / "cache.json").folder
+    assert digest(packed.root) == digest(tmp_path / "data")
+    (packed.root / "shard-00000.bin").write_text("1")
+    with pytest.raises(ValueError, match="expected a shard of 11 bytes, found 1 bytes"):
+        digest(packed.root)
 
 
 def test_revisions_are_read_where_they_are(tmp_path):
