@@ -3,8 +3,8 @@
 `anno/[UAV123/]<name>.txt`, rows x, y, width, height, 1-based, NaN where the target is out of view, and
 `data_seq/[UAV123/]<folder>/%06d.jpg`; or annotations alone. Many sequences are parts of one video: the
 published list says of which folder and from which frame on. At 10 frames a second every third frame is
-kept, numbered anew. `att/<name>.txt` holds twelve flags. A folder of annotations that is none of the
-benchmark's is read, too: as the sequence of its name, all frames of it.
+kept, numbered anew; of annotations at 30 frames a second every third row. `att/<name>.txt` holds twelve
+flags. An annotation that is none of the benchmark's is read, too: as the sequence of its name, all frames of it.
 """
 
 from __future__ import annotations
@@ -120,6 +120,9 @@ def _sequence(
     attributes = reading.flagged(files, flags, ATTRIBUTES, problems) if flags in files else ()
     if rows is None or boxes is None or len(problems) > before:
         return None
+    full = published("uav123").get(name)
+    if config.version == "uav123_10fps" and full is not None and len(rows) == full.last - full.first + 1:
+        rows, boxes = rows[::3], boxes[::3]  # the annotation at 30 frames a second
     frames: Frames = Unseen(len(boxes))
     if images:
         numbers = range(listed.first, listed.last + 1) if part else images

@@ -21,7 +21,6 @@ from trackers.masks import RunLengths
 from trackers.sequence import Sequence
 
 CODES = {"0": Event.SKIPPED, "1": Event.INITIALIZED, "2": Event.FAILED}
-NO_MASK = "m0,0,0,0,0"
 
 
 def looks_like(content: bytes) -> bool:
@@ -117,7 +116,8 @@ def _regions(
     regions = np.full((len(events), 8 if polygons else 4), np.nan)
     for width, origin in ((4, (sequence.origin, sequence.origin, 0, 0)), (8, (sequence.origin,) * 8)):
         rows = np.flatnonzero(widths == width)
-        regions[rows, :width] = flat[starts[rows, None] + np.arange(width)] - origin
+        if len(rows):
+            regions[rows, :width] = flat[starts[rows, None] + np.arange(width)] - origin
     if coded is not None:
         regions[masked, :4] = coded.bounding_boxes()[masked]
     for t, region in given.items():
@@ -129,17 +129,14 @@ def _masks(
     lines: list[str], masked: np.ndarray, file: str, sequence: Sequence, problems: Problems
 ) -> RunLengths | None:
     """A mask for each frame, empty where the line holds none; None and a problem where one is no code."""
-    rows = [text if mask else NO_MASK for text, mask in zip(lines, masked, strict=True)]
-    try:
-        return RunLengths.parse(rows, sequence.size)
-    except ValueError:
-        for number, row in enumerate(rows, 1):
-            try:
-                masks.parse(row)
-            except ValueError as error:
-                problems.say(file, "a run-length code", str(error), number)
-                break
-        return None
+    codes = []
+    for number, (row, mask) in enumerate(zip(lines, masked, strict=True), 1):
+        try:
+            codes.append(masks.parse(row) if mask else masks.EMPTY)
+        except ValueError as error:
+            problems.say(file, "a run-length code", str(error), number)
+            return None
+    return RunLengths.of_codes(codes, sequence.size)
 
 
 def _is_run(events: np.ndarray, file: str, problems: Problems) -> bool:
