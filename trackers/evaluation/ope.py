@@ -20,7 +20,7 @@ What the conventions count, of boxes in the coordinates of the files (x, y from 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -39,6 +39,7 @@ OVERLAPS = np.linspace(0, 1, 21)
 FINE_OVERLAPS = np.linspace(0, 1, 101)
 DISTANCES = np.arange(51.0)  # pixels
 SHARES = np.arange(51) / 100  # of the target's width and height
+PART = 16384  # frames judged at a time
 
 
 def _matlab_range(step: float, number: int) -> np.ndarray:
@@ -80,6 +81,10 @@ class Frames:
         return np.bincount(first + bins, minlength=len(self.lengths) * number).reshape(-1, number)
 
 
+Judge = Callable[[Frames, Convention], Terms]
+See = Callable[[Results, Convention], Frames]
+
+
 def frames(results: Results, convention: Convention) -> Frames:
     """The frames that runs saw and somebody annotated, with boxes as the convention takes them."""
     pairs = [(s, run) for s, runs in zip(results.sequences, results.runs, strict=True) for run in runs]
@@ -111,6 +116,19 @@ def frames(results: Results, convention: Convention) -> Frames:
     if convention in ("otb", "got10k"):
         regions[given] = groundtruth[given]
     return Frames(regions, groundtruth, events, counted, flagged, np.bincount(number, minlength=len(results.runs)))
+
+
+def parts(results: Results) -> Iterator[Results]:
+    """Results of some sequences at a time, in order, at least once: so that the arrays of their frames stay small."""
+    if not results.runs:
+        yield results
+    first, total = 0, 0
+    for i, runs in enumerate(results.runs):
+        total += sum(map(len, runs))
+        if total >= PART or i == len(results.runs) - 1:
+            span = slice(first, i + 1)
+            yield replace(results, sequences=results.sequences[span], runs=results.runs[span])
+            first, total = i + 1, 0
 
 
 def frames_in_image(results: Results, convention: Convention) -> Frames:
@@ -164,7 +182,7 @@ def _annotate(groundtruth: np.ndarray, absent: np.ndarray, pairs: list[tuple[Seq
 def _carried(regions: np.ndarray, usable: np.ndarray) -> np.ndarray:
     """Boxes, and where they are not usable the last that was; the first of each run is always usable."""
     last = np.maximum.accumulate(np.where(usable, np.arange(len(regions)), 0))
-    return regions.T[:, last].T
+    return np.take(regions.T, last, axis=1).T
 
 
 def frame_overlaps(frames: Frames, convention: Convention) -> np.ndarray:
@@ -271,14 +289,21 @@ def pooled_overlap(judged: Frames, convention: Convention) -> Terms:
 
 def _above(judged: Frames, overlaps: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
     """How many frames of each sequence overlap by more than each threshold: (n, K)."""
-    bins = np.searchsorted(thresholds, overlaps)  # the number of thresholds below it
-    return judged.histograms(bins, len(thresholds) + 1)[:, :0:-1].cumsum(1)[:, ::-1]
+    return judged.histograms(_below(thresholds, overlaps), len(thresholds) + 1)[:, :0:-1].cumsum(1)[:, ::-1]
 
 
 def _within(judged: Frames, distances: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
     """How many frames of each sequence are at most each threshold away: (n, K)."""
-    bins = np.searchsorted(thresholds, distances)  # the number of the first threshold that it keeps
-    return judged.histograms(bins, len(thresholds) + 1)[:, :-1].cumsum(1)
+    return judged.histograms(_below(thresholds, distances), len(thresholds) + 1)[:, :-1].cumsum(1)
+
+
+def _below(thresholds: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """How many thresholds are less than each value: searchsorted, three times as fast, of what is evenly spaced."""
+    spacing = thresholds[-1] / (len(thresholds) - 1)
+    number = np.ceil(values / spacing).clip(0, len(thresholds)).astype(int)
+    number += values > np.append(thresholds, np.inf)[number]
+    number -= values <= np.insert(thresholds, 0, -np.inf)[number]
+    return number
 
 
 def _shares(judged: Frames, sums: np.ndarray, convention: Convention) -> Terms:
@@ -301,20 +326,15 @@ class Curve:
     unit: str
     thresholds: np.ndarray
     conventions: tuple[Convention, ...]
-    judge: Callable[[Frames, Convention], Terms]
-    see: Callable[[Results, Convention], Frames] = frames
+    judge: Judge
+    see: See = frames
 
     def __call__(self, results: Results, convention: Convention = "trackmeet") -> np.ndarray:
         """(K,) over all sequences; NaN where nothing counts."""
-        return self.value(self.see(results, convention), convention)
+        [terms] = _terms(results, convention, [self.judge], self.see)
+        return _ratios(terms)
 
-    def value(self, judged: Frames, convention: Convention) -> np.ndarray:
-        """(K,) over all sequences of frames that were seen already."""
-        numerator, denominator = self.judge(judged, convention)
-        with np.errstate(invalid="ignore"):
-            return numerator.sum(0) / denominator.sum(0)
-
-    def at(self, threshold: float) -> Callable[[Frames, Convention], Terms]:
+    def at(self, threshold: float) -> Judge:
         """Judges by its value at one of its thresholds."""
         [column] = np.flatnonzero(self.thresholds == threshold)
 
@@ -333,21 +353,35 @@ CURVES = {curve.name: curve for curve in (SUCCESS, PRECISION, NORMALIZED_PRECISI
 
 
 def curves(results: Results, convention: Convention = "trackmeet") -> dict[str, np.ndarray]:
-    """Success, precision and normalized precision at once: (K,) each, over all sequences."""
-    judged = frames(results, convention)
-    return {curve.name: curve.value(judged, convention) for curve in (SUCCESS, PRECISION, NORMALIZED_PRECISION)}
+    """Success, precision and normalized precision (K,) over all sequences, on one view of the frames."""
+    wanted = (SUCCESS, PRECISION, NORMALIZED_PRECISION)
+    terms = _terms(results, convention, [curve.judge for curve in wanted])
+    return {curve.name: _ratios(of_curve) for curve, of_curve in zip(wanted, terms, strict=True)}
+
+
+def _terms(results: Results, convention: Convention, judges: list[Judge], see: See = frames) -> list[Terms]:
+    """Of each judge, on all sequences."""
+    seen = (see(part, convention) for part in parts(results))
+    judged = [[judge(part, convention) for judge in judges] for part in seen]
+    return [
+        (np.concatenate([part[j][0] for part in judged]), np.concatenate([part[j][1] for part in judged]))
+        for j in range(len(judges))
+    ]
+
+
+def _ratios(terms: Terms) -> np.ndarray:
+    numerator, denominator = terms
+    with np.errstate(invalid="ignore"):  # 0 / 0: no sequence counts
+        return numerator.sum(0) / denominator.sum(0)
+
+
+def _by(judge: Judge, see: See = frames) -> Callable[[Results, Convention], Terms]:
+    return lambda results, convention: _terms(results, convention, [judge], see)[0]
 
 
 def _average_overlap(results: Results, convention: Convention) -> Terms:
-    if convention == "got10k":
-        return pooled_overlap(frames_in_image(results, convention), convention)
-    return mean_overlap(frames(results, convention), convention)
-
-
-def _seen(
-    judge: Callable[[Frames, Convention], Terms], see: Callable[[Results, Convention], Frames] = frames
-) -> Callable[[Results, Convention], Terms]:
-    return lambda results, convention: judge(see(results, convention), convention)
+    ours = _by(pooled_overlap, frames_in_image) if convention == "got10k" else _by(mean_overlap)
+    return ours(results, convention)
 
 
 def _ratio(name: str, terms: Callable[[Results, Convention], Terms], *conventions: Convention) -> Measure:
@@ -356,12 +390,12 @@ def _ratio(name: str, terms: Callable[[Results, Convention], Terms], *convention
 
 MEASURES = [
     _ratio("average_overlap", _average_overlap, "trackmeet", "otb", "got10k"),
-    _ratio("success_auc", _seen(success), *CONVENTIONS),
-    _ratio("os_50", _seen(SUCCESS.at(0.5)), *CONVENTIONS),
-    _ratio("precision_20", _seen(PRECISION.at(20)), *CONVENTIONS),
-    _ratio("normalized_precision", _seen(NORMALIZED_PRECISION.at(0.2)), *CONVENTIONS),
-    _ratio("normalized_precision_auc", _seen(normalized_precision), "trackmeet", "got10k"),
-    _ratio("sr_50", _seen(POOLED_SUCCESS.at(0.5), frames_in_image), "got10k"),
-    _ratio("sr_75", _seen(POOLED_SUCCESS.at(0.75), frames_in_image), "got10k"),
-    Measure("cle", "px", (0.0, np.inf), "lower", ("trackmeet", "otb"), PROTOCOLS, _seen(mean_distance)),
+    _ratio("success_auc", _by(success), *CONVENTIONS),
+    _ratio("os_50", _by(SUCCESS.at(0.5)), *CONVENTIONS),
+    _ratio("precision_20", _by(PRECISION.at(20)), *CONVENTIONS),
+    _ratio("normalized_precision", _by(NORMALIZED_PRECISION.at(0.2)), *CONVENTIONS),
+    _ratio("normalized_precision_auc", _by(normalized_precision), "trackmeet", "got10k"),
+    _ratio("sr_50", _by(POOLED_SUCCESS.at(0.5), frames_in_image), "got10k"),
+    _ratio("sr_75", _by(POOLED_SUCCESS.at(0.75), frames_in_image), "got10k"),
+    Measure("cle", "px", (0.0, np.inf), "lower", ("trackmeet", "otb"), PROTOCOLS, _by(mean_distance)),
 ]
