@@ -48,8 +48,8 @@ class Config:
 def read(config: Config, files: Files, problems: Problems) -> list[Sequence]:
     """The sequences, in the order of list.txt; in that of their names where there is none."""
     split = config.split if config.split in files.folders() else ""
-    folders = files.folders(split)
-    names: list[str] = list(folders)
+    folders = [folder.rpartition("/")[2] for folder in files.folders(split)]
+    names = folders
     listing = reading.join(split, "list.txt")
     if listing in files:
         names = reading.lines(reading.read(files, listing, problems) or b"", files.show(listing), problems)
@@ -96,9 +96,10 @@ def _sequence(config: Config, name: str, folder: str, files: Files, problems: Pr
     rows, boxes = np.concatenate([rows, unknown]), np.concatenate([known, unknown])
     if "absence" in tags:
         boxes[tags["absence"]] = np.nan
+    regions = reading.annotated(rows, boxes, config.origin)
     labelled = None if len(known) == count else np.arange(count) < len(known)
     frames: Frames = Images(files, tuple(images.values())) if images else Unseen(count)
-    return Sequence(name, frames, boxes, labelled=labelled, tags=tags, label=label, size=size, origin=config.origin)
+    return Sequence(name, frames, boxes, regions, labelled, tags=tags, label=label, size=size, origin=config.origin)
 
 
 def _meta(files: Files, name: str, problems: Problems) -> tuple[str | None, tuple[int, int] | None]:

@@ -37,7 +37,7 @@ def folder(tmp_path, contents):
     ],
 )
 def test_any_delimiter(content):
-    """Commas, tabs, semicolons, spaces and mixes of them part the same numbers, whatever ends the lines and the file."""
+    """Commas, tabs, semicolons, spaces and mixes of them part the same numbers, whatever ends the lines."""
     problems = Problems()
     assert np.array_equal(reading.table(content, "file", problems, (4,)), PLAIN)
     assert not problems
@@ -127,9 +127,7 @@ def test_boxes_become_0_based_and_absent_ones_nan():
     problems = Problems()
     boxes = reading.boxes(rows, "file", problems, 1)
     assert not problems
-    assert np.array_equal(
-        boxes, [[0, 0, 10, 20], [np.nan] * 4, [np.nan] * 4, [-6.5, 2, 1, 1]], equal_nan=True
-    )
+    assert np.array_equal(boxes, [[0, 0, 10, 20], [np.nan] * 4, [np.nan] * 4, [-6.5, 2, 1, 1]], equal_nan=True)
     assert np.array_equal(reading.annotated(rows, boxes, 1)[2], [-1, -1, 0, 0])
     assert reading.annotated(rows[:2], boxes[:2], 1) is None
 
