@@ -13,7 +13,7 @@ What the conventions count, of boxes in the coordinates of the files (x, y from 
     got10k       ExperimentOTB and its kin: as otb, but nothing is copied, and every box is computed; NaN in
                  the groundtruth does not count (ExperimentUAV123). `average_overlap`, `sr_50`, `sr_75` are
                  AO and SR of ExperimentGOT10k: over all frames of all sequences in which the target is
-                 present, but the first; boxes cut to the image where its size is known
+                 seen (tag `cover`), but the first; boxes cut to the image where its size is known
     pysot        toolkit/utils/statistics.py: the first frame as in the result; -1 as in otb, but for
                  distances where the centre is not positive; frames with the tag `absent` (LaSOT) fail
 """
@@ -57,15 +57,15 @@ TOOLKIT_SHARES = {"otb": _matlab_range(0.01, 51), "got10k": np.linspace(0, 0.5, 
 class Frames:
     """The N frames of all runs through n sequences, one after the other, as a convention sees them.
 
-    regions, groundtruth: boxes (N, 4). events: (N,). counted: bool (N,), what is divided by. flagged: bool
-    (N,), where the benchmark says that the target is absent. lengths: (n,), of each sequence.
+    regions, groundtruth: boxes (N, 4). events: (N,). counted: bool (N,), what is divided by. hidden: bool
+    (N,), where the benchmark says that the target is not seen. lengths: (n,), of each sequence.
     """
 
     regions: np.ndarray
     groundtruth: np.ndarray
     events: np.ndarray
     counted: np.ndarray
-    flagged: np.ndarray
+    hidden: np.ndarray
     lengths: np.ndarray
 
     def sums(self, values: np.ndarray) -> np.ndarray:
@@ -104,18 +104,21 @@ def frames(results: Results, convention: Convention) -> Frames:
         counted = ~_unknown(groundtruth) if convention == "got10k" else np.ones(len(events), bool)
     if results.tag != ALL:
         counted &= _flags(pairs, lambda sequence: sequence.tags.get(results.tag), False)
-    flagged = _flags(pairs, lambda sequence: sequence.tags.get("absent"), False)
+    if convention == "pysot":
+        hidden = _flags(pairs, lambda sequence: sequence.tags.get("absent"), False)
+    else:
+        hidden = absent | ~_flags(pairs, lambda sequence: sequence.tags.get("cover"), True)
     seen = (events != Event.SKIPPED) & _flags(pairs, lambda sequence: sequence.labelled, True)
     if not seen.all():
-        columns = (regions, groundtruth, events, counted, flagged, number)
-        regions, groundtruth, events, counted, flagged, number = (column[seen] for column in columns)
+        columns = (regions, groundtruth, events, counted, hidden, number)
+        regions, groundtruth, events, counted, hidden, number = (column[seen] for column in columns)
     given = events == Event.INITIALIZED
     if convention == "otb":
         unusable = np.isnan(regions).all(1) | (regions[:, 2:] <= 0).any(1)
         regions = _carried(regions, ~unusable | _unknown(groundtruth) | given)
     if convention in ("otb", "got10k"):
         regions[given] = groundtruth[given]
-    return Frames(regions, groundtruth, events, counted, flagged, np.bincount(number, minlength=len(results.runs)))
+    return Frames(regions, groundtruth, events, counted, hidden, np.bincount(number, minlength=len(results.runs)))
 
 
 def parts(results: Results) -> Iterator[Results]:
@@ -136,16 +139,16 @@ def frames_in_image(results: Results, convention: Convention) -> Frames:
 
     A box that begins before the image is moved to its border, and keeps its size.
     """
-    seen = frames(results, "trackmeet")
+    seen = frames(results, convention)
     sizes = np.array([sequence.size or (np.inf, np.inf) for sequence in results.sequences], float).reshape(-1, 2)
     size = np.repeat(sizes, seen.lengths, axis=0)
-    origin = np.repeat([sequence.origin for sequence in results.sequences], seen.lengths)[:, None]
 
     def cut(boxes: np.ndarray) -> np.ndarray:
-        corner = (boxes[:, :2] + origin).clip(0, size)
+        corner = boxes[:, :2].clip(0, size)
         return np.hstack([corner, boxes[:, 2:].clip(0, size - corner)])
 
-    return replace(seen, regions=cut(seen.regions), groundtruth=cut(seen.groundtruth))
+    counted = seen.counted & ~seen.hidden & (seen.events != Event.INITIALIZED)
+    return replace(seen, regions=cut(seen.regions), groundtruth=cut(seen.groundtruth), counted=counted)
 
 
 def _columns(parts: list[np.ndarray]) -> np.ndarray:
@@ -193,7 +196,7 @@ def frame_overlaps(frames: Frames, convention: Convention) -> np.ndarray:
     if convention != "got10k":
         judged = judged & (frames.groundtruth > 0).all(1)
     if convention == "pysot":
-        judged = judged & ~frames.flagged
+        judged = judged & ~frames.hidden
     values = toolkit_overlaps(frames.regions, frames.groundtruth, convention)
     return np.where(judged & ~np.isnan(values), values, -1)
 
@@ -234,7 +237,7 @@ def _judged(frames: Frames, distances: np.ndarray, convention: Convention) -> np
         distances = np.where((frames.groundtruth > 0).all(1), distances, -1)
     elif convention == "pysot":
         distances = np.where((_centres(frames.groundtruth) > 0).all(1), distances, -1)
-        distances = np.where(frames.flagged, np.inf, distances)
+        distances = np.where(frames.hidden, np.inf, distances)
     return np.where(frames.counted, distances, np.inf)
 
 
