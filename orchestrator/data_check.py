@@ -21,7 +21,7 @@ from trackers.benchmarks.problems import DataError, Problem, Problems
 from trackers.benchmarks.reading import IMAGE
 from trackers.sequence import Sequence, Unseen
 
-THREADS = 8  # most of the time goes into waiting for files
+THREADS = 4  # enough to wait for several files at once; the rest of the work is Python's, one thread at a time
 _MESSAGE = re.compile(r"(?:(?P<file>.+?)(?::(?P<line>\d+))?: )?expected (?P<expected>.*), (?:got|found) (?P<found>.*)")
 
 

@@ -14,6 +14,8 @@ from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
+WHOLE = 2**18  # bytes: a smaller file is read sooner than mapped
+
 
 class Files(ABC):
     """Names of files below `root`, and their bytes."""
@@ -88,8 +90,8 @@ class Folder(Files):
 
     def view(self, name: str) -> memoryview:
         with self.path(name).open("rb") as file:
-            if not os.fstat(file.fileno()).st_size:
-                return memoryview(b"")  # what is empty cannot be mapped
+            if os.fstat(file.fileno()).st_size < WHOLE:
+                return memoryview(file.read())
             return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
     def path(self, name: str) -> Path:

@@ -234,8 +234,8 @@ def _copy(files: Folder, shard: _Shard, folder: Path) -> list[str]:
     with (folder / shard.file).open("wb") as out:
         for name, size in zip(shard.names, shard.sizes, strict=True):
             sha256, copied = hashlib.sha256(), 0
-            with files.path(name).open("rb") as file:
-                while chunk := file.read(CHUNK):
+            with files.path(name).open("rb", buffering=0) as file:
+                while chunk := file.read(min(CHUNK, size + 1)):  # one more than there should be
                     sha256.update(chunk)
                     copied += out.write(chunk)
             if copied != size:
