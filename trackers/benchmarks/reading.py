@@ -193,11 +193,11 @@ def key(name: str) -> str:
 
 def chosen(names: Iterable[str], wanted: tuple[str, ...], place: str, problems: Problems) -> set[str]:
     """Those of `names` that are `wanted`, in whatever spelling, or all if none are; a problem for each not there."""
-    known = {key(name): name for name in names}
-    for name in wanted:
-        if key(name) not in known:
-            problems.say(place, f"sequence {name}", "no sequence of that name")
-    return {known[key(name)] for name in wanted if key(name) in known} if wanted else set(known.values())
+    known = {name: key(name) for name in names}
+    keys = {key(name): name for name in wanted}
+    for missing in sorted(set(keys).difference(known.values())):
+        problems.say(place, f"sequence {keys[missing]}", "no sequence of that name")
+    return {name for name in known if not wanted or known[name] in keys}
 
 
 def annotation_folder(files: Files, known: Iterable[str], preferred: str = "") -> str | None:

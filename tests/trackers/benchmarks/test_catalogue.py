@@ -82,3 +82,11 @@ def test_settings_are_the_benchmarks_own():
     """Two benchmarks of one format differ in their settings alone."""
     assert catalogue.find("otb50").settings == {"subset": "otb50"}
     assert replace(catalogue.find("otb50"), name="x").format == "otb"
+
+
+@pytest.mark.skipif(not (SHARED / "vot_eval").is_dir(), reason="needs VOT2018's annotations in ../shared/data")
+def test_pysots_json_is_a_copy():
+    """A folder with <NAME>.json is the benchmark of that name, in whatever spelling."""
+    collection = catalogue.find("vot2018").open(SHARED / "vot_eval")
+    assert len(collection) == 60
+    assert sum(map(len, collection)) == 21_356
