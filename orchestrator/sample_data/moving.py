@@ -10,16 +10,16 @@ from trackers.synthetic.sprites import Clip, Scene, picture, render
 
 # Names of OTB's kind: the class with a capital letter.
 OTB = {
-    "Disc": Scene("disc", ("IV",), 60),
+    "Disc": Scene("disc", ("IV", "FM"), 60),
     "Ring": Scene("ring", ("OPR", "SV"), 50),
-    "Square": Scene("square", ("SV", "IPR"), 50),
+    "Square": Scene("square", ("SV", "IPR", "MB"), 50),
     "Triangle": Scene("triangle", ("POC", "CM"), 60),
     "Diamond": Scene("diamond", ("DEF", "SOB"), 50, distractors=2),
     "Cross": Scene("cross", ("MB", "CM"), 40, grey=True),
-    "Star": Scene("star", ("FM",), 50),
+    "Star": Scene("star", ("FM", "OV"), 50),
     "Crescent": Scene("crescent", ("OV", "IV"), 50),
-    "Hourglass": Scene("hourglass", ("BC", "IPR"), 60),
-    "Gear": Scene("gear", ("LR", "SOB", "BC"), 50, distractors=2),
+    "Hourglass": Scene("hourglass", ("BC", "OPR"), 60),
+    "Gear": Scene("gear", ("LR", "IPR", "BC"), 50, distractors=2),
 }
 PAIR = Scene("arrow", ("SOB", "POC"), 40)  # two targets in one video
 LATE = Scene("letter", ("FOC", "DEF"), 40)  # its first image is not number 1
@@ -82,12 +82,12 @@ def write_vot2016(folder: Path) -> None:
 
 def write_alov(folder: Path) -> None:
     """40 short videos of 8 categories."""
-    scenes = {}
+    scenes: dict[str, Scene] = {}
     for category, challenges in ALOV.items():
         for number in range(1, ALOV_VIDEOS + 1):
             label = shapes.LABELS[len(scenes) % len(shapes.LABELS)]
             name = f"{category}_video{number:05d}"
-            scenes[name] = Scene(label, challenges, 21 + 5 * (number % 2), speed=SLOW)
+            scenes[name] = Scene(label, challenges, 21 + 5 * (number % 2), (96, 72), 20.0, SLOW)
     layouts.write_alov(folder, _render(scenes, 4000))
 
 

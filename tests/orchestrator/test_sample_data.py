@@ -1,10 +1,31 @@
 import hashlib
+import importlib
 
 import numpy as np
 import pytest
 
 from orchestrator import sample_data
+from orchestrator.sample_data import handwritten
 from trackers.benchmarks import mnist, moving_digits
+from trackers.synthetic import shapes
+from trackers.synthetic.sprites import OTB, TAGS
+
+# What must be read of each folder: format, its settings, sequences, frames.
+MOVING = [
+    ("otb", "otb", {}, 13, 640),
+    ("vot2014", "vot", {}, 8, 320),
+    ("vot2016", "vot", {}, 12, 505),
+    ("vot2016", "vot", {"regions": "masks"}, 12, 505),
+    ("alov", "alov", {}, 40, 960),
+    ("alov", "alov", {"split": "validation"}, 8, 208),
+    ("imagenet_det", "imagenet_det", {}, 395, 395),
+    ("temple", "temple", {}, 2, 70),
+    ("uav123", "uav123", {"version": "uav123_10fps"}, 3, 162),
+    ("got10k", "got10k", {}, 3, 90),
+    ("lasot", "lasot", {}, 2, 70),
+    ("davis", "davis", {"subset": "480p/val"}, 3, 72),
+    ("video", "plain", {}, 1, 40),
+]
 
 
 @pytest.fixture(scope="module")
@@ -12,6 +33,53 @@ def data(tmp_path_factory):
     root = tmp_path_factory.mktemp("project") / "data"
     assert sample_data.write(root)
     return root
+
+
+def opened(data, folder, reader, settings):
+    module = importlib.import_module(f"trackers.benchmarks.{reader}")
+    return module.open(module.Config(**settings), data / folder, folder)
+
+
+@pytest.mark.parametrize(("folder", "reader", "settings", "sequences", "frames"), MOVING)
+def test_every_folder_is_read(data, folder, reader, settings, sequences, frames):
+    """Each folder is read by its format's reader without a problem, and every target starts where it can be seen."""
+    collection = opened(data, folder, reader, settings)
+    assert len(collection) == sequences
+    assert sum(map(len, collection)) == frames
+    for sequence in collection:
+        assert np.isfinite(sequence.groundtruth[0]).all()
+        height, width, _ = sequence.frames[0].shape
+        x, y, w, h = sequence.groundtruth[0]
+        assert min(x + w, width) - max(x, 0) > 4
+        assert min(y + h, height) - max(y, 0) > 4
+
+
+def test_size(data):
+    """The sample stays small, and every folder says what it is."""
+    assert sorted(path.name for path in data.iterdir()) == sorted(sample_data.FOLDERS)
+    assert sum(path.stat().st_size for path in data.rglob("*") if path.is_file()) < 9e6
+    for name in sample_data.FOLDERS:
+        assert "stand-in for" in (data / name / sample_data.SAMPLE).read_text()
+
+
+def test_attributes_are_varied(data):
+    """Each of OTB's attributes and VOT's tags is in two sequences or more."""
+    counts = {}
+    for sequence in opened(data, "otb", "otb", {}):
+        for code in sequence.attributes:
+            counts[code] = counts.get(code, 0) + 1
+    for sequence in opened(data, "vot2016", "vot", {}):
+        for tag, marked in sequence.tags.items():
+            counts[tag] = counts.get(tag, 0) + bool(marked.any())
+    assert {code for code, count in counts.items() if count > 1} == {*OTB, *TAGS, "empty"}
+
+
+def test_every_class_can_be_learnt(data):
+    """ImageNet DET has each class of sprites ten times or more, and objects that are too large to be used."""
+    labels = [sequence.label for sequence in opened(data, "imagenet_det", "imagenet_det", {})]
+    assert set(labels) == set(shapes.LABELS)
+    assert min(labels.count(label) for label in shapes.LABELS) >= 10
+    assert len(opened(data, "imagenet_det", "imagenet_det", {"largest": None})) > len(labels)
 
 
 def test_reads_back(data):
@@ -36,7 +104,7 @@ def test_looks_like_mnist(data):
 
 def test_interpolation_is_linear():
     """Enlarging is linear interpolation: ramps stay ramps between the outer pixels' centres, weights sum to one."""
-    weights = sample_data._bilinear(8, 20)
+    weights = handwritten._bilinear(8, 20)
     assert (weights.sum(1) == 40).all()
     at = (np.arange(20) + 0.5) * 8 / 20 - 0.5
     assert weights @ np.arange(8) / 40 == pytest.approx(at.clip(0, 7))
@@ -50,16 +118,36 @@ def test_same_bytes_everywhere(data):
     assert digest.hexdigest() == "04e84b71066ea7f487b99816c20fd3bb2c6d9194ef470f5f49255f8b2ffd3714"
 
 
-def test_existing_data_is_left_alone(tmp_path):
-    """Where the folder exists already, nothing is touched."""
-    (tmp_path / "digits").mkdir()
-    (tmp_path / "digits" / "mine").write_text("kept")
-    assert not sample_data.write(tmp_path)
-    assert [path.name for path in tmp_path.rglob("*")] == ["digits", "mine"]
+@pytest.fixture
+def three(monkeypatch):
+    """Three folders alone, to be quick."""
+    chosen = {name: sample_data.FOLDERS[name] for name in ("digits", "temple", "video")}
+    monkeypatch.setattr(sample_data, "FOLDERS", chosen)
 
 
-def test_nothing_half_written(tmp_path, monkeypatch):
-    """If writing fails midway, nothing is left behind, and the next try succeeds."""
+def test_existing_data_is_left_alone(tmp_path, three):
+    """Folders that exist already are not touched; those that are missing are made."""
+    (tmp_path / "data" / "digits").mkdir(parents=True)
+    (tmp_path / "data" / "digits" / "mine").write_text("kept")
+    assert sample_data.write(tmp_path / "data")
+    assert [path.name for path in (tmp_path / "data" / "digits").iterdir()] == ["mine"]
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    assert (tmp_path / "data" / "temple" / "Disc_ce" / "img" / "0001.jpg") in before
+    assert not sample_data.write(tmp_path / "data")
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+def test_same_bytes_again(data, tmp_path, three):
+    """What is made twice is the same, byte for byte."""
+    sample_data.write(tmp_path / "data")
+    made = [path for path in (tmp_path / "data").rglob("*") if path.is_file()]
+    assert len(made) > 70
+    for path in made:
+        assert path.read_bytes() == (data / path.relative_to(tmp_path / "data")).read_bytes()
+
+
+def test_nothing_half_written(tmp_path, monkeypatch, three):
+    """If writing fails midway, nothing of that folder is left behind, and the next try succeeds."""
     write = mnist.write
 
     def fail(folder, split, *arrays):
@@ -71,5 +159,6 @@ def test_nothing_half_written(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="disk full"):
         sample_data.write(tmp_path / "data")
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
-    monkeypatch.undo()
+    monkeypatch.setattr(mnist, "write", write)
     assert sample_data.write(tmp_path / "data")
+    assert (tmp_path / "data" / "digits" / sample_data.SAMPLE).exists()

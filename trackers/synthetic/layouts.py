@@ -157,23 +157,22 @@ def write_davis(folder: Path, clips: Mapping[str, Clip], subset: str = "val") ->
 
 
 def write_video(folder: Path, clips: Mapping[str, Clip]) -> None:
-    """Video files: `<name>/<name>.avi` of motion JPEG, and `<name>/groundtruth.txt`, a box a row, from 0 on.
+    """Video files: `<name>.avi` of motion JPEG, and `<name>.txt`, a box a row, from 0 on.
 
     Raises OSError where this OpenCV writes no such files.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     for name, clip in clips.items():
-        (folder / name).mkdir(parents=True, exist_ok=True)
-        path = folder / name / f"{name}.avi"
-        writer = cv2.VideoWriter(
-            str(path), cv2.CAP_OPENCV_MJPEG, cv2.VideoWriter.fourcc(*"MJPG"), 25.0, clip.frames.shape[2:0:-1]
-        )
+        path = folder / f"{name}.avi"
+        size = (clip.frames.shape[2], clip.frames.shape[1])
+        writer = cv2.VideoWriter(str(path), cv2.CAP_OPENCV_MJPEG, cv2.VideoWriter.fourcc(*"MJPG"), 25.0, size)
         if not writer.isOpened():
             raise OSError(f"{path}: expected an OpenCV that writes motion JPEG, got one that does not")
         writer.set(cv2.VIDEOWRITER_PROP_QUALITY, QUALITY)
         for frame in clip.frames:
             writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
         writer.release()
-        (folder / name / "groundtruth.txt").write_text(_rows(clip.boxes, ",", "%.2f"))
+        (folder / f"{name}.txt").write_text(_rows(clip.boxes, ",", "%.2f"))
 
 
 def _write_frames(folder: Path, frames: np.ndarray, digits: int, first: int = 1) -> None:

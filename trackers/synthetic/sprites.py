@@ -279,11 +279,10 @@ def _target(scene: Scene, rng: np.random.Generator) -> Mover:
     room = np.array([[border, border], [scene.size[0] - border, scene.size[1] - border]])
     at = _walk(T, room, speed, rng)
     if "OV" in asked:  # out by the nearer side, and in again
-        away = ((time - rng.uniform(0.3, 0.4)) * T / 7).clip(0, 1) * ((rng.uniform(0.65, 0.8) - time) * T / 7).clip(
-            0, 1
-        )
+        leaves, returns = rng.uniform(0.3, 0.4), rng.uniform(0.65, 0.8)
+        away = (9 * (time - leaves)).clip(0, 1) * (9 * (returns - time)).clip(0, 1)
         right = at[T // 2, 0] > scene.size[0] / 2
-        edge = scene.size[0] + 0.8 * side if right else -0.8 * side
+        edge = scene.size[0] + 1.1 * side if right else -1.1 * side
         at[:, 0] += away * (edge - at[:, 0])
     velocity = np.diff(at, axis=0, prepend=at[:1])
     blur = np.zeros((T, 2))
@@ -314,7 +313,7 @@ def _occluders(scene: Scene, target: Mover, rng: np.random.Generator) -> list[Mo
     meetings = [(0.3, False), (0.75, False)] if "POC" in scene.challenges else []
     meetings += [(0.55, True)] if "FOC" in scene.challenges else []
     for when, full in meetings:
-        meeting = max(1, int(T * (when + rng.uniform(-0.05, 0.05))))
+        meeting = int(T * (when + rng.uniform(-0.05, 0.05)))  # the frame
         size = np.linalg.norm(target.axes[meeting], 2)  # half of the target's longer side
         half = size * (1.5 if full else 0.8)
         painted = textures.background(SIDE, SIDE, rng)
@@ -322,8 +321,8 @@ def _occluders(scene: Scene, target: Mover, rng: np.random.Generator) -> list[Mo
         angle = rng.uniform(0, 2 * np.pi)
         direction = np.array([np.cos(angle), np.sin(angle)])
         beside = np.zeros(2) if full else 0.6 * size * direction[::-1] * [1, -1]
-        pace = max(0.4, 3.5 / meeting) if full else max(0.25, 2.6 / meeting)  # it is away in the first frame
-        velocity = direction * size * pace
+        way, pace = (3.5, 0.4) if full else (2.6, 0.25)  # in `size`: where it does not touch, and that in a frame
+        velocity = direction * size * max(pace, way / max(meeting, 1))  # nothing is hidden in the first frame
         since = np.arange(T)[:, None] - meeting
         at = target.at[meeting] + beside + since * velocity
         axes = _axes(np.full(T, half / 0.85), np.full(T, angle), np.ones(T), np.zeros(T))
@@ -337,7 +336,7 @@ def _walk(length: int, room: np.ndarray, speed: float | np.ndarray, rng: np.rand
     It turns about every 15th frame, and where it meets a border.
     """
     leg = np.cumsum(rng.random(length) < 1 / 15)
-    angle, pace = rng.uniform(0, 2 * np.pi, length)[leg], rng.uniform(0.6, 1.5, length)[leg]
+    angle, pace = rng.uniform(0, 2 * np.pi, length + 1)[leg], rng.uniform(0.6, 1.5, length + 1)[leg]
     step = (speed * pace)[:, None] * np.stack([np.cos(angle), np.sin(angle)], -1)
     low, span = room[0], np.maximum(room[1] - room[0], 1e-6)
     free = rng.random(2) * span + np.cumsum(step, 0) - step[0]
