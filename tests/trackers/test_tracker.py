@@ -34,6 +34,23 @@ class Answering(Creeping):
         return self.answer
 
 
+class Seeded(Creeping):
+    """Remembers what it was seeded with, and whether that was before its start."""
+
+    stochastic = True
+    region = "mask"
+
+    def __init__(self):
+        self.log = []
+
+    def seed(self, number):
+        self.log.append(number)
+
+    def initialize(self, image, region):
+        self.log.append("initialize")
+        super().initialize(image, region)
+
+
 class Annotated:
     """Settings of every kind of parameter."""
 
@@ -70,13 +87,55 @@ def test_single_tracker_names_the_failing_lane():
     assert isinstance(caught.value.__cause__, RuntimeError)
 
 
-@pytest.mark.parametrize("answer", [None, 3.0, [1, 2, 3], (True, [1, 2, 3, 4])])
-def test_single_tracker_refuses_what_is_no_box(answer):
-    """An answer that is not four numbers is an error, never a box of copies or of NaN."""
+@pytest.mark.parametrize(
+    "answer", [None, 3.0, [1, 2, 3], (True, [1, 2, 3, 4]), np.ones((10, 9), bool), np.ones((10, 10)), "box", [1] * 6]
+)
+def test_single_tracker_refuses_what_is_no_region(answer):
+    """An answer that is no box, polygon or mask is an error, never a box of copies or of NaN."""
     tracker = SingleTracker(lambda: Answering(answer))
     tracker.initialize([0], [IMAGE], np.ones((1, 4)))
     with pytest.raises(LaneError, match="lane 0: ValueError"):
         tracker.update([0], [IMAGE])
+
+
+@pytest.mark.parametrize("answer", [[1, 2, 3, 4, 5, 6, 7, 8], np.eye(10, dtype=bool)], ids=["polygon", "mask"])
+def test_single_tracker_takes_all_kinds_of_regions(answer):
+    """Polygons and masks come in a list, a copy each; boxes as one array."""
+    tracker = SingleTracker(lambda: Answering(answer))
+    tracker.initialize([0, 1], [IMAGE] * 2, np.ones((2, 4)))
+    found = tracker.update([1, 0], [IMAGE] * 2)
+    assert isinstance(found, list)
+    assert all((region == answer).all() and region is not answer for region in found)
+
+
+def test_single_tracker_seeds_each_start_of_a_run_otherwise():
+    """An instance is seeded before it is started; a restart goes on in the run's own row of numbers."""
+    made = []
+
+    def create():
+        made.append(Seeded())
+        return made[-1]
+
+    tracker = SingleTracker(create, stochastic=True)
+    for lanes, seeds in ([3, 4], [7, 8]), ([5], [7]):
+        tracker.reseed(lanes, seeds)
+        tracker.initialize(lanes, [IMAGE] * len(lanes), np.ones((len(lanes), 4)))
+        tracker.initialize(lanes[:1], [IMAGE], np.ones((1, 4)))
+    (lane_3, lane_4, lane_3_again, lane_5, lane_5_again) = (one.log for one in made)
+    assert all(len(log) == 2 and log[1] == "initialize" for log in (lane_3, lane_4, lane_3_again))
+    assert (lane_3, lane_3_again) == (lane_5, lane_5_again)
+    assert len({lane_3[0], lane_4[0], lane_3_again[0]}) == 3
+
+
+def test_a_tracker_is_not_stochastic_and_starts_on_boxes_unless_it_says_so(monkeypatch):
+    """What a class of two methods says of itself holds for its lanes."""
+    for name, says in {"Creeping": (False, "box"), "Seeded": (True, "mask")}.items():
+        family = in_this_module(monkeypatch, name)
+        tracker = family.tracker(family.Config(), {}, "cpu")
+        assert (tracker.stochastic, tracker.region) == says
+        assert family.stochastic == says[0]
+    assert (IdentityTracker.stochastic, IdentityTracker.region) == (False, "box")
+    IdentityTracker().reseed([0], [1])  # which means nothing to it
 
 
 def test_identity_tracker_answers_with_what_it_was_given():

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
-
-import numpy as np
 
 
 def folds(names: Iterable[str], k: int, seed: int) -> tuple[tuple[str, ...], ...]:
-    """Split sequences into k parts at random; part i is what fold i tests on, all others what it trains on.
+    """Split sequences into k parts at random; fold i tests on part i, and trains on all others.
 
-    The same names, in whatever order, and the same seed give the same folds. Their sizes differ by at
-    most 1: 60 sequences in 10 folds are 6 to test on and 54 to train on. Raises ValueError for fewer than 2
-    folds, for more folds than names, and for a name that comes twice.
+    The same names, in whatever order, and the same seed give the same folds: names are dealt out in the
+    order of their hashes. The sizes differ by at most 1; 60 sequences in 10 folds are 6 to test on and 54 to
+    train on. Raises ValueError for fewer than 2 folds, more folds than names, and a name that comes twice.
     """
-    ordered = sorted(names)
-    if not 2 <= k <= len(ordered):
-        raise ValueError(f"folds: expected from 2 to {len(ordered)}, the number of sequences, got {k}")
-    twice = {a for a, b in zip(ordered, ordered[1:], strict=False) if a == b}
+    known = list(names)
+    if not 2 <= k <= len(known):
+        raise ValueError(f"folds: expected from 2 to {len(known)}, the number of sequences, got {k}")
+    twice = sorted({name for name in known if known.count(name) > 1})
     if twice:
-        raise ValueError(f"folds: expected each sequence once, got {', '.join(sorted(twice))} twice")
-    shuffled = np.random.default_rng(seed).permutation(len(ordered))
-    return tuple(tuple(ordered[i] for i in sorted(part)) for part in np.array_split(shuffled, k))
+        raise ValueError(f"folds: expected each sequence once, got {', '.join(twice)} twice")
+    shuffled = sorted(
+        known, key=lambda name: hashlib.sha256(f"{seed}/{name}".encode("utf-8", "surrogatepass")).digest()
+    )
+    return tuple(tuple(sorted(shuffled[i::k])) for i in range(k))

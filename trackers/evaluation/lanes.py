@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from trackers import masks
-from trackers.evaluation.protocols import Initialize, Play, Protocol, Update
+from trackers.evaluation.protocols import Initialize, Play, Protocol, Update, read
 from trackers.evaluation.trajectory import Event, Trajectory
 from trackers.sequence import GreyFrames, Image, Region, Sequence, check_box
 from trackers.tracker import LaneError, Tracker, checked_region
@@ -22,10 +22,6 @@ Observer = Callable[[Sequence, int, Tracker, int], None]
 
 class TrackingError(RuntimeError):
     """A tracker failed; the message names sequence and frame, the cause is chained."""
-
-
-class FrameError(RuntimeError):
-    """A frame could not be read; the message names sequence and frame, the cause is chained."""
 
 
 def follow(
@@ -215,10 +211,7 @@ class _Reader:
         for sequence, t in places.values():
             key = id(sequence), t
             if key not in frames:
-                try:
-                    frames[key] = self.coming[key][1].result() if key in self.coming else sequence.frames[t]
-                except Exception as cause:
-                    raise FrameError(f"sequence {sequence.name}, frame {t}: {type(cause).__name__}: {cause}") from cause
+                frames[key] = self.coming[key][1].result() if key in self.coming else read(sequence, t)
         return {number: frames[id(sequence), t] for number, (sequence, t) in places.items()}
 
     def expect(self, places: list[Place]) -> None:
@@ -229,4 +222,4 @@ class _Reader:
         for sequence, t in places:
             key = id(sequence), t
             if t < len(sequence) and not isinstance(sequence.frames, GreyFrames) and key not in self.coming:
-                self.coming[key] = sequence, self.pool.submit(sequence.frames.__getitem__, t)
+                self.coming[key] = sequence, self.pool.submit(read, sequence, t)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from trackers import boxes, masks
-from trackers.sequence import Region, Sequence
+from trackers.sequence import Image, Region, Sequence
 
 SEGMENTS = 20  # runs of TRE
 LEAST = 20  # frames of the shortest of them
@@ -23,6 +23,10 @@ PERTURBATIONS = (  # runs of SRE, in order
 )
 PAUSE = 5  # frames from a failure to the next start, in VOT
 REPETITIONS = 15  # of stochastic trackers, in VOT
+
+
+class FrameError(RuntimeError):
+    """A frame could not be read; the message names sequence and frame, the cause is chained."""
 
 
 @dataclass(frozen=True)
@@ -175,8 +179,16 @@ def image_size(sequence: Sequence) -> tuple[int, int]:
     """Width and height of the images; of the first, where the sequence does not say."""
     if sequence.size is not None:
         return sequence.size
-    height, width = sequence.frames[0].shape[:2]
+    height, width = read(sequence, 0).shape[:2]
     return width, height
+
+
+def read(sequence: Sequence, t: int) -> Image:
+    """Frame t. Raises FrameError where that fails."""
+    try:
+        return sequence.frames[t]
+    except Exception as cause:
+        raise FrameError(f"sequence {sequence.name}, frame {t}: {type(cause).__name__}: {cause}") from cause
 
 
 def overlap(a: Region, b: Region, size: tuple[int, int]) -> float:
