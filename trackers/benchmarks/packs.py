@@ -111,14 +111,6 @@ class Pack(Files):
             problems.say(str(root / INDEX), "each name once", f"{len(names) - len(self._rows)} repeated")
         elif digest((name, self._sha256[self._rows[name]]) for name in self.names) != index.digest:
             problems.say(str(root / INDEX), "the digest of the files that it lists", "another one")
-        for file, length in zip(self._shards, self._lengths, strict=True):
-            try:
-                found = (root / file).stat().st_size
-            except OSError:
-                problems.say(str(root / file), "a shard of this pack", "none")
-                continue
-            if found != length:
-                problems.say(str(root / file), f"a shard of {length} bytes", f"{found} bytes")
         problems.refuse()
 
     def __contains__(self, name: str) -> bool:
@@ -269,7 +261,7 @@ def _map_file(path: Path, length: int) -> mmap.mmap:
 
 
 def _read_index(root: Path) -> _Index:
-    """The index as it stands, each part of it checked by itself. Raises DataError."""
+    """The index as it stands, each part of it checked by itself and against its shard. Raises DataError."""
     path, problems = root / INDEX, Problems()
     try:
         content = json.loads(path.read_bytes())
@@ -287,6 +279,15 @@ def _read_index(root: Path) -> _Index:
     index = _Index(content["digest"], [shard for shard in shards if shard is not None])
     if len({shard.file for shard in index.shards}) != len(index.shards):
         problems.say(str(path), "each shard once", "some of them more than once")
+    for shard in index.shards:
+        length, place = sum(shard.sizes), root / shard.file
+        try:
+            found = place.stat().st_size
+        except OSError:
+            problems.say(str(place), "a shard of this pack", "none")
+            continue
+        if found != length:
+            problems.say(str(place), f"a shard of {length} bytes", f"{found} bytes")
     problems.refuse()
     return index
 

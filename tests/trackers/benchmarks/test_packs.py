@@ -178,6 +178,34 @@ def test_a_damaged_index_is_refused(packed, damage):
         files.open(packed.root)
 
 
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    st.sampled_from([(), ("shards",), ("shards", 0), *(("shards", 0, key) for key in ("file", "names", "sizes"))]),
+    st.sampled_from(["digest", "shards", 0, 1, "file", "names", "sizes", "sha256"]),
+    st.one_of(st.none(), st.integers(-(2**70), 2**70), st.floats(), st.text(max_size=3), st.lists(st.integers())),
+)
+def test_no_index_leads_astray(packed, place, key, value):
+    """Whatever value stands in an index in the place of another: the files as packed, or DataError."""
+    index = json.loads((packed.root / packs.INDEX).read_text())
+    part = index
+    for step in place:
+        part = part[step]
+    if isinstance(part, str) or isinstance(part, list) != isinstance(key, int):
+        return
+    part[key] = value
+    (copy := packed.root.with_name("copy")).mkdir(exist_ok=True)
+    for path in packed.root.iterdir():
+        if not (copy / path.name).exists():
+            (copy / path.name).symlink_to(path)
+    (copy / packs.INDEX).unlink()
+    (copy / packs.INDEX).write_text(json.dumps(index))
+    try:
+        found = files.open(copy)
+    except DataError:
+        return
+    assert {name: bytes(found.read(name)) for name in found.names} == {n: bytes(packed.read(n)) for n in packed.names}
+
+
 @pytest.mark.parametrize(
     "name", ["../x", "a/../x", "/x", "a//x", "a/", "", ".", ".hidden/x", "a\\x", "C:/x", "a\n../x", "a\0", 7, None]
 )
