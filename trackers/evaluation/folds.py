@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable
 
 
@@ -16,7 +17,7 @@ def folds(names: Iterable[str], k: int, seed: int) -> tuple[tuple[str, ...], ...
     known = list(names)
     if not 2 <= k <= len(known):
         raise ValueError(f"folds: expected from 2 to {len(known)}, the number of sequences, got {k}")
-    twice = sorted({name for name in known if known.count(name) > 1})
+    twice = sorted(name for name, times in Counter(known).items() if times > 1)
     if twice:
         raise ValueError(f"folds: expected each sequence once, got {', '.join(twice)} twice")
     shuffled = sorted(

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trackers import boxes, masks
+from trackers import masks
+from trackers.evaluation import rasters
 from trackers.sequence import Image, Region, Sequence
 
 SEGMENTS = 20  # runs of TRE
@@ -101,9 +102,9 @@ def play(sequence: Sequence, start: int, region: Region) -> Play:
 
 
 def play_with_resets(sequence: Sequence) -> Play:
-    """One run that starts anew 5 frames after each failure: prediction and groundtruth that do not overlap.
+    """One run that starts anew 5 frames after each failure: prediction and groundtruth that share no pixel.
 
-    A frame without groundtruth is never a failure, nor a start: that waits for the next frame with any.
+    See `overlap`. A frame without groundtruth is never a failure, nor a start: that waits for the next frame with any.
     """
     present, size, failures = _present(sequence), image_size(sequence), []
     judged = set(present.tolist())
@@ -191,11 +192,18 @@ def read(sequence: Sequence, t: int) -> Image:
         raise FrameError(f"sequence {sequence.name}, frame {t}: {type(cause).__name__}: {cause}") from cause
 
 
-def overlap(a: Region, b: Region, size: tuple[int, int]) -> float:
-    """IoU of two regions of any kind in an image of `size` (width, height); NaN where a box is."""
-    if len(a) == len(b) == 4 and a.ndim == b.ndim == 1:
-        return float(boxes.iou(a, b))
-    return float(masks.iou(masks.of_region(a, size), masks.of_region(b, size)))
+def overlap(region: Region, truth: Region, size: tuple[int, int]) -> float:
+    """Overlap in an image of `size` (width, height) as vot-toolkit 0.9 counts pixels; NaN where a region is.
+
+    Boxes and polygons of four corners by the rule `vot` of `rasters`; masks, and what is beside them, by `masks`.
+    """
+    if np.isnan(region).any() or np.isnan(truth).any():
+        return np.nan
+    if {region.shape, truth.shape} <= {(4,), (8,)}:
+        last = size[0] - 1, size[1] - 1
+        one, other = (rasters.pixels(given[None], last, "vot") for given in (truth, region))
+        return float(rasters.overlaps(one, np.zeros(1, int), other)[0])
+    return float(masks.iou(masks.of_region(region, size), masks.of_region(truth, size)))
 
 
 def _present(sequence: Sequence) -> np.ndarray:

@@ -319,6 +319,13 @@ def test_failures_are_judged_on_the_annotated_region():
             assert perform(only(supervised_reset(film)), lambda t, box=box: np.array(box))[1] == failures
 
 
+@pytest.mark.parametrize(("shift", "failures"), [(2.4, ()), (2.6, (1,)), (3.0, (1,))])
+def test_an_overlap_of_less_than_a_pixel_is_a_failure(shift, failures):
+    """As in the VOT toolkit boxes are rounded to pixels: 3 wide from 1, and from 3.6 or 4 on, share none."""
+    film = sequence(2, groundtruth=np.tile([1.0, 2, 3, 4], (2, 1)))
+    assert perform(only(supervised_reset(film)), lambda t: np.array([1 + shift, 2, 3, 4]))[1] == failures
+
+
 def test_grey_frames_are_rgb_without_a_copy():
     """A grey frame reads as (height, width, 3) and shares its memory with the film."""
     film = np.arange(2 * 3 * 5, dtype=np.uint8).reshape(2, 3, 5)
