@@ -51,12 +51,12 @@ class Contents:
     def __str__(self) -> str:
         how = [f"{self.bytes / 1e6:,.1f} MB"] + ["packed"] * self.packed + ["sample"] * self.sample
         lines = [f"{self.name}: {self.format}, {self.root} ({', '.join(how)})"]
-        counts = [f"{self.sequences:,} sequences", f"{self.frames:,} frames", f"{self.labelled:,} labelled"]
+        counts = [f"sequences {self.sequences:,}", f"frames {self.frames:,}", f"labelled {self.labelled:,}"]
         if self.smallest and self.largest:
             low, high = (f"{width} x {height}" for width, height in (self.smallest, self.largest))
-            counts.append(f"{low if low == high else f'{low} to {high}'} pixels")
+            counts.append(f"pixels {low if low == high else f'{low} to {high}'}")
         lines.append(", ".join(counts))
-        for what, found in (("attributes, sequences", self.attributes), ("tags, frames", self.tags)):
+        for what, found in (("sequences by attribute", self.attributes), ("frames by tag", self.tags)):
             if found:
                 lines.append(f"{what}: " + ", ".join(f"{name} {count:,}" for name, count in found.items()))
         if self.problems:
