@@ -31,7 +31,7 @@ from trackers.benchmarks.problems import Problems
 INDEX = "pack.json"
 FORMAT = "trackmeet pack 1"
 SHARD_BYTES = 64 * 2**20
-VIDEOS = frozenset({".mp4", ".avi", ".mov", ".mkv", ".webm"})
+VIDEOS = frozenset({".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg"})
 MAPPED = 128  # shards held open by one pack: each takes a file descriptor, of which a process has few
 CHUNK = 2**20
 
