@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from orchestrator.sample_data import moving
@@ -30,12 +30,12 @@ FOLDERS: dict[str, tuple[Callable[[Path], None], str]] = {  # name: what fills i
 }
 
 
-def write(root: Path) -> bool:
-    """Make those of the `FOLDERS` that `root` lacks, each whole or not at all; False if it has them all.
+def write(root: Path, names: Iterable[str] = FOLDERS) -> bool:
+    """Make those of these `FOLDERS` that `root` lacks, each whole or not at all; False if it has them all.
 
     What is there is never touched.
     """
-    missing = [name for name in FOLDERS if not (root / name).exists()]
+    missing = [name for name in names if not (root / name).exists()]
     if missing:
         root.mkdir(parents=True, exist_ok=True)
     for name in missing:

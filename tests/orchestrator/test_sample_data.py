@@ -10,6 +10,7 @@ from trackers.benchmarks import mnist, moving_digits
 from trackers.synthetic import shapes
 from trackers.synthetic.sprites import OTB, TAGS
 
+QUICK = ("digits", "temple", "video")  # folders
 # What must be read of each folder: format, its settings, sequences, frames.
 MOVING = [
     ("otb", "otb", {}, 13, 640),
@@ -118,35 +119,28 @@ def test_same_bytes_everywhere(data):
     assert digest.hexdigest() == "04e84b71066ea7f487b99816c20fd3bb2c6d9194ef470f5f49255f8b2ffd3714"
 
 
-@pytest.fixture
-def three(monkeypatch):
-    """Three folders alone, to be quick."""
-    chosen = {name: sample_data.FOLDERS[name] for name in ("digits", "temple", "video")}
-    monkeypatch.setattr(sample_data, "FOLDERS", chosen)
-
-
-def test_existing_data_is_left_alone(tmp_path, three):
+def test_existing_data_is_left_alone(tmp_path):
     """Folders that exist already are not touched; those that are missing are made."""
     (tmp_path / "data" / "digits").mkdir(parents=True)
     (tmp_path / "data" / "digits" / "mine").write_text("kept")
-    assert sample_data.write(tmp_path / "data")
+    assert sample_data.write(tmp_path / "data", QUICK)
     assert [path.name for path in (tmp_path / "data" / "digits").iterdir()] == ["mine"]
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     assert (tmp_path / "data" / "temple" / "Disc_ce" / "img" / "0001.jpg") in before
-    assert not sample_data.write(tmp_path / "data")
+    assert not sample_data.write(tmp_path / "data", QUICK)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 
-def test_same_bytes_again(data, tmp_path, three):
+def test_same_bytes_again(data, tmp_path):
     """What is made twice is the same, byte for byte."""
-    sample_data.write(tmp_path / "data")
+    sample_data.write(tmp_path / "data", QUICK)
     made = [path for path in (tmp_path / "data").rglob("*") if path.is_file()]
     assert len(made) > 70
     for path in made:
         assert path.read_bytes() == (data / path.relative_to(tmp_path / "data")).read_bytes()
 
 
-def test_nothing_half_written(tmp_path, monkeypatch, three):
+def test_nothing_half_written(tmp_path, monkeypatch):
     """If writing fails midway, nothing of that folder is left behind, and the next try succeeds."""
     write = mnist.write
 
@@ -157,8 +151,8 @@ def test_nothing_half_written(tmp_path, monkeypatch, three):
 
     monkeypatch.setattr(mnist, "write", fail)
     with pytest.raises(OSError, match="disk full"):
-        sample_data.write(tmp_path / "data")
+        sample_data.write(tmp_path / "data", QUICK)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
     monkeypatch.setattr(mnist, "write", write)
-    assert sample_data.write(tmp_path / "data")
+    assert sample_data.write(tmp_path / "data", QUICK)
     assert (tmp_path / "data" / "digits" / sample_data.SAMPLE).exists()

@@ -30,9 +30,11 @@ def write_otb(
     Clips named `<name>.1`, `<name>.2` are targets of one video, with the same frames: they share the folder
     `<name>`, in which each has its `groundtruth_rect.<number>.txt`. Boxes are whole numbers from 1 on.
     """
+    written = set()
     for i, (name, clip) in enumerate(clips.items()):
         video, dot, number = name.partition(".")
-        if not (folder / video).exists():
+        if video not in written:
+            written.add(video)
             _write_frames(folder / video / "img", clip.frames, 4, (first or {}).get(video, 1))
             (folder / video / "attrs.txt").write_text(", ".join(c for c in OTB if c in clip.attributes))
         rows = _rows(_whole_numbers(clip.boxes), delimiters[i % len(delimiters)], "%d")

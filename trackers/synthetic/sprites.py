@@ -8,7 +8,7 @@ in whole numbers, so that a seed gives the same bytes.
 from __future__ import annotations
 
 from collections.abc import Sequence as SequenceOf
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -172,20 +172,11 @@ def render(scene: Scene, seed: int, follow: int = 0) -> Clip:
     covered, shown = whole.sum((1, 2)), visible.sum((1, 2))
     gone = covered < SEEN
     tight[gone] = polygons[gone] = np.nan
-    clip = Clip(
-        scene.label,
-        frames,
-        whole,
-        visible,
-        tight,
-        polygons,
-        occlusion=1 - shown / covered.clip(min=1) - (covered == 0),
-        inside=boxes.area(boxes.clip(extent, width, height)) / boxes.area(extent),
-        tags={},
-        attributes=frozenset(),
-    )
-    clip.tags.update(_tags(clip, followed, camera, light))
-    return Clip(**{**vars(clip), "attributes": _attributes(clip, scene, followed, light)})
+    occlusion = 1 - shown / covered.clip(min=1) - (covered == 0)
+    inside = boxes.area(boxes.clip(extent, width, height)) / boxes.area(extent)
+    tags = _tags(followed, occlusion, camera, light)
+    clip = Clip(scene.label, frames, whole, visible, tight, polygons, occlusion, inside, tags, frozenset())
+    return replace(clip, attributes=_attributes(clip, scene, followed, light))
 
 
 def picture(
@@ -198,7 +189,7 @@ def picture(
     rng = np.random.default_rng(seed)
     width, height = size
     image = np.ascontiguousarray(textures.background(height, width, rng))
-    extents, covers, kept = np.empty((len(labels), 4)), np.zeros((len(labels), height, width), bool), []
+    extents, covers = np.empty((len(labels), 4)), np.zeros((len(labels), height, width), bool)
     for i, label in enumerate(labels):
         scale = min(size) * rng.uniform(*sides) / 2
         tries = rng.uniform([0.1 * width, 0.1 * height], [0.9 * width, 0.9 * height], (8, 2))
@@ -206,16 +197,13 @@ def picture(
         distance = np.linalg.norm(tries[:, None] - others, axis=-1).min(1, initial=np.inf)
         at = tries[distance.argmax()][None]
         axes = _axes(np.array([scale]), np.radians(rng.uniform(-20, 20, 1)), rng.uniform(0.75, 1, 1), np.zeros(1))
-        still = np.zeros(1)
-        mover = Mover(shapes.sprite(label, rng), at, axes, still, np.zeros((1, 2)))
+        mover = Mover(shapes.sprite(label, rng), at, axes, np.zeros(1), np.zeros((1, 2)))
         place, alpha = _draw(image, mover, 0)
         covers[:i][:, place[0], place[1]] &= alpha < 128
         covers[i][place] = alpha >= 128
         extents[i] = _regions(mover, size)[0]
     tight = boxes.clip(extents, width, height)
-    for i, box in enumerate(tight):
-        if covers[i].sum() > 0.25 * boxes.area(box):
-            kept.append(i)
+    kept = np.flatnonzero(covers.sum((1, 2)) > 0.25 * boxes.area(tight)).tolist()
     return Picture(image, tuple(labels[i] for i in kept), tight[kept])
 
 
@@ -402,7 +390,7 @@ def _regions(mover: Mover, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarra
     return extent, boxes.clip(extent, *size), np.einsum("tji,tpj->tpi", own, corners).reshape(-1, 8)
 
 
-def _tags(clip: Clip, mover: Mover, camera: np.ndarray, light: np.ndarray) -> dict[str, np.ndarray]:
+def _tags(mover: Mover, occlusion: np.ndarray, camera: np.ndarray, light: np.ndarray) -> dict[str, np.ndarray]:
     """VOT's tags: what happens between a frame and the one before it, and whether something hides the target."""
     size = np.sqrt(np.abs(np.linalg.det(mover.axes)))
     velocity = np.diff(mover.at, axis=0, prepend=mover.at[:1])
@@ -412,7 +400,7 @@ def _tags(clip: Clip, mover: Mover, camera: np.ndarray, light: np.ndarray) -> di
         "camera_motion": np.diff(camera, axis=0, prepend=camera[:1]).any(1),
         "illum_change": np.abs(np.diff(light, prepend=light[0])) > 0.01,
         "motion_change": turn > 0.2 * size,
-        "occlusion": clip.occlusion > 0.1,
+        "occlusion": occlusion > 0.1,
         "size_change": np.abs(np.diff(np.log(size), prepend=np.log(size[0]))) > 0.02,
     }
 
