@@ -15,7 +15,7 @@ come from `initOmit/<seq>.txt`, anywhere below the root.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -91,7 +91,11 @@ def official(name: str) -> str:
 
 def read(config: Config, files: Files, problems: Problems) -> list[Sequence]:
     """The sequences, in order of their names; see the module for what is read."""
-    targets = _in_folders(files, problems) or _flat(files)
+    targets: dict[str, tuple[str, str]] = {}
+    for name, groundtruth, folder in list(_in_folders(files, problems)) or _flat(files):
+        if name in targets:
+            problems.say(files.show(groundtruth), f"one sequence {name}", f"also {files.show(targets[name][0])}")
+        targets[name] = groundtruth, folder
     listed = {name for name in targets if config.subset == "all" or name in names(config.subset)}
     chosen = reading.chosen(listed, tuple(map(official, config.sequences)), str(files.root), problems)
     omit = {
@@ -116,9 +120,8 @@ def _spellings() -> Mapping[str, str]:
     return {reading.key(name): name for name in published()} | {"human4": "Human4-2"}
 
 
-def _in_folders(files: Files, problems: Problems) -> dict[str, tuple[str, str]]:
-    """{name: (groundtruth file, folder of the images)} of folders that hold a sequence or two."""
-    targets: dict[str, tuple[str, str]] = {}
+def _in_folders(files: Files, problems: Problems) -> Iterator[tuple[str, str, str]]:
+    """Name, groundtruth file and folder of the images of each target in a folder that holds a sequence or two."""
     folders: dict[str, list[str]] = {}
     for name in files.names:
         folder, _, file = name.rpartition("/")
@@ -130,21 +133,21 @@ def _in_folders(files: Files, problems: Problems) -> dict[str, tuple[str, str]]:
         title = folder.rpartition("/")[2] or files.root.name
         if not groundtruths:
             problems.say(files.show(folder), f"{GROUNDTRUTH}.txt", "images without it")
-        several = [name for name in groundtruths if reading.size(files, name)] or groundtruths
-        for name in several:
-            target = reading.stem(name).removeprefix(GROUNDTRUTH).strip("._-")
+        for groundtruth in groundtruths:
+            target = reading.stem(groundtruth).removeprefix(GROUNDTRUTH).strip("._-")
             sequence = official(f"{title}-{target}" if target else title)
-            if sequence in targets:
-                problems.say(files.show(name), f"one sequence {sequence}", f"also {files.show(targets[sequence][0])}")
-            targets[sequence] = name, reading.join(folder, "img")
-    return targets
+            other = len(groundtruths) > 1 and sequence not in published()
+            if other and not (reading.read(files, groundtruth, problems) or b"").strip():
+                continue  # Human4-1
+            yield sequence, groundtruth, reading.join(folder, "img")
 
 
-def _flat(files: Files) -> dict[str, tuple[str, str]]:
+def _flat(files: Files) -> Iterator[tuple[str, str, str]]:
     """The same of a folder of annotations."""
     folder = reading.annotation_folder(files, published())
-    texts = () if folder is None else files.within(folder)
-    return {official(reading.stem(name)): (name, "") for name in texts if name.endswith(".txt")}
+    for name in () if folder is None else files.within(folder):
+        if name.endswith(".txt"):
+            yield official(reading.stem(name)), name, ""
 
 
 def _sequence(

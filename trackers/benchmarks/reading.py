@@ -203,20 +203,23 @@ def chosen(names: Iterable[str], wanted: tuple[str, ...], place: str, problems: 
 def annotation_folder(files: Files, known: Iterable[str], preferred: str = "") -> str | None:
     """The folder that holds <name>.txt of most of the `known` names; None if there is no .txt file at all.
 
-    preferred: wins if a folder of this name has any of them. What lies in att and initOmit is no groundtruth.
+    preferred: wins if a folder of this name has any of them; so does one in anno..., for results of trackers
+    may lie below the same root. What lies in att and initOmit is no groundtruth.
     """
     keys = {key(name) for name in known}
-    best: tuple[tuple[bool, int, int], str] | None = None
-    for folder in sorted({name.rpartition("/")[0] for name in files.names if name.endswith(".txt")}):
-        last = folder.rpartition("/")[2]
-        if last in ("att", "initOmit"):
-            continue
-        texts = [stem(name) for name in files.within(folder) if name.endswith(".txt")]
-        count = sum(key(text) in keys for text in texts)
-        rank = (count > 0 and last.lower() == preferred.lower(), count, len(texts))
-        if best is None or rank > best[0]:
-            best = rank, folder
-    return None if best is None else best[1]
+    texts: dict[str, list[str]] = {}
+    for name in files.names:
+        folder, _, file = name.rpartition("/")
+        if file.endswith(".txt") and folder.rpartition("/")[2] not in ("att", "initOmit"):
+            texts.setdefault(folder, []).append(stem(file))
+
+    def rank(folder: str) -> tuple[bool, bool, int, int]:
+        count = sum(key(text) in keys for text in texts[folder])
+        *_, last = parts = folder.lower().split("/")
+        annotations = any(part.startswith("anno") for part in parts)
+        return count > 0 and last == preferred.lower(), count > 0 and annotations, count, len(texts[folder])
+
+    return max(sorted(texts), key=rank, default=None)
 
 
 def stem(name: str) -> str:

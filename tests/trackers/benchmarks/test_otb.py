@@ -110,6 +110,16 @@ def test_two_targets_in_one_folder(tmp_path):
     assert len(read(tmp_path, subset="otb2015")) == 3
 
 
+def test_a_target_that_should_be_there(tmp_path):
+    """An empty annotation of a target that the benchmark has is a problem, and so are two of one sequence."""
+    write(tmp_path, "Jogging", 2, range(1, 3), suffix=".1")
+    write(tmp_path, "Jogging", 0, suffix=".2")
+    write(tmp_path, "jogging_1", 2, range(1, 3))
+    told = "\n".join(problems_of(tmp_path))
+    assert "Jogging/groundtruth_rect.2.txt: expected rows of 4 numbers, found an empty file" in told
+    assert "expected one sequence Jogging-1, found also" in told
+
+
 @pytest.mark.parametrize("name", ["Human4", "Human4.2", "human4-2", "Human4_2"])
 def test_spellings_of_a_name(tmp_path, name):
     """A sequence of the benchmark has the benchmark's name, however its folder spells it, and is found by any."""

@@ -206,3 +206,15 @@ def test_names_in_any_spelling():
     problems = Problems()
     assert reading.chosen(["person2_1", "person21"], ("Person2-1", "person3"), "place", problems) == {"person2_1"}
     assert str(*problems) == "place: expected sequence person3, found no sequence of that name"
+
+
+def test_annotations_are_not_results(tmp_path):
+    """Of folders of <name>.txt the one of annotations is taken, though there be more results of trackers."""
+    names = ("b/KCF/one.txt", "b/KCF/two.txt", "c/KCF/one.txt", "initOmit/one.txt", "att/one.txt", "README.txt")
+    found = folder(tmp_path, dict.fromkeys(names, b"."))
+    assert reading.annotation_folder(found, ["one", "two", "three"]) == "b/KCF"
+    assert reading.annotation_folder(found, ["one"], preferred="c") == "b/KCF"
+    found = folder(tmp_path, {"anno_TB100/one.txt": b".", "c/late/one.txt": b"."})
+    assert reading.annotation_folder(found, ["one", "two", "three"]) == "anno_TB100"
+    assert reading.annotation_folder(found, ["one", "two", "three"], preferred="LATE") == "c/late"
+    assert reading.annotation_folder(folder(tmp_path / "new", {"a.jpg": b"."}), ["one"]) is None
