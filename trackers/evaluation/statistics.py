@@ -1,8 +1,9 @@
-"""Statistics over sequences: percentile bootstrap intervals of means, and of paired differences.
+"""Statistics over sequences: percentile bootstrap intervals of scores and means, and of paired differences.
 
 The unit is the sequence: sequences are resampled with replacement, and the interval spans the
 middle 95% of what the resamples give. Where values have a second axis, runs (seeds) of the same
 sequences, a sequence is resampled with all its runs; runs are never counted as more sequences.
+Sequences that contribute nothing to a score are no part of it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from functools import lru_cache
 from typing import Literal
 
 import numpy as np
+
+from trackers.evaluation.scores import Score, pooled
 
 CONFIDENCE = 0.95
 RESAMPLES = 10_000
@@ -35,6 +38,49 @@ def bootstrap_interval(values: np.ndarray, resamples: int = RESAMPLES, seed: int
     """95% interval of the mean over sequences. values: (n,) or (n, runs), finite."""
     values = _columns(values)
     return _middle(_mean(_resampled(len(values), resamples, (seed, 0)), values))
+
+
+def interval(score: Score, resamples: int = RESAMPLES, seed: int = 0) -> tuple[float, float]:
+    """95% interval of a score; NaN where no sequence contributes to it."""
+    rows = np.flatnonzero(_contributes(score))
+    if not len(rows):
+        return np.nan, np.nan
+    return _middle(_values(score, rows, _resampled(len(rows), resamples, (seed, 0))))
+
+
+def paired(a: Score, b: Score, resamples: int = RESAMPLES, seed: int = 0) -> Estimate:
+    """a - b over the sequences that contribute to both, whose names may come in any order; of n = 0, NaN.
+
+    Raises ValueError for scores of different measures, conventions, protocols, subsets or lengths.
+    """
+    kinds = [(s.measure, s.convention, s.protocol, s.subset, s.length) for s in (a, b)]
+    if kinds[0] != kinds[1]:
+        raise ValueError(f"expected two scores of one kind, got {kinds[0]} and {kinds[1]}")
+    places = [{s.sequences[i]: i for i in np.flatnonzero(_contributes(s)).tolist()} for s in (a, b)]
+    shared = sorted(places[0].keys() & places[1].keys())
+    if not shared:
+        return Estimate(np.nan, np.nan, np.nan, 0)
+    rows = [np.array([place[name] for name in shared]) for place in places]
+    effect = _values(a, rows[0], np.ones((1, len(shared)))) - _values(b, rows[1], np.ones((1, len(shared))))
+    counts = _resampled(len(shared), resamples, (seed, 0))
+    low, high = _middle(_values(a, rows[0], counts) - _values(b, rows[1], counts))
+    return Estimate(float(effect[0]), low, high, len(shared))
+
+
+def std(score: Score) -> float:
+    """Standard deviation of the sequences' own values, dividing by their number, as papers do; NaN of none."""
+    values = score.values[_contributes(score)]
+    return float(values.std()) if len(values) else np.nan
+
+
+def _contributes(score: Score) -> np.ndarray:
+    """Bool (n,), which sequences do."""
+    return (score.denominator != 0).any(1) | (score.numerator != 0).any(1)
+
+
+def _values(score: Score, rows: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The score of each resample: (resamples,), of how often it draws each of these rows (resamples, rows)."""
+    return pooled(counts @ score.numerator[rows], counts @ score.denominator[rows], score.pool)
 
 
 def paired_difference(

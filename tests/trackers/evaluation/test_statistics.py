@@ -4,7 +4,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from trackers.evaluation.statistics import Estimate, bootstrap_interval, difference, paired_difference
+from trackers.evaluation.scores import Score
+from trackers.evaluation.statistics import (
+    Estimate,
+    bootstrap_interval,
+    difference,
+    interval,
+    paired,
+    paired_difference,
+    std,
+)
 
 few = {"resamples": 300}
 samples = arrays(float, st.integers(1, 30), elements=st.floats(0, 1))
@@ -108,3 +117,57 @@ def test_what_cannot_be_paired_is_refused(call, message):
     """Missing, unfinished and unmatched values are errors that say so."""
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def score(numerator, denominator, names=None, pool="mean", measure="average_overlap"):
+    numerator, denominator = np.array(numerator, float), np.array(denominator, float)
+    names = tuple(names or map(str, range(len(numerator))))
+    return Score(measure, "trackmeet", "one_pass", "all", None, names, numerator, denominator, pool)
+
+
+def mean_score(values, names=None):
+    """A plain mean over sequences, of those that are not NaN."""
+    known = ~np.isnan(values)
+    return score(np.where(known, values, 0)[:, None], known[:, None], names)
+
+
+@given(samples, samples)
+def test_a_plain_mean_is_judged_as_its_values(a, b):
+    """The interval, the paired difference and the spread of a mean over sequences are those of its values, exactly."""
+    names = [f"{i:02}" for i in range(30)]
+    assert interval(mean_score(a), **few) == bootstrap_interval(a, **few)
+    assert std(mean_score(a)) == a.std()
+    n = min(len(a), len(b))
+    reversed_b = mean_score(b[::-1], names[: len(b)][::-1])
+    assert paired(mean_score(a, names[: len(a)]), reversed_b, **few) == paired_difference(a[:n], b[:n], **few)
+
+
+def test_what_contributes_nothing_is_left_out():
+    """A sequence without a value is no part of an interval, a difference or a spread; of nothing all are NaN."""
+    values = np.array([0.2, np.nan, 0.6, 0.4])
+    assert interval(mean_score(values), **few) == bootstrap_interval(values[[0, 2, 3]], **few)
+    assert std(mean_score(values)) == values[[0, 2, 3]].std()
+    assert paired(mean_score(values), mean_score(np.array([0.1, 0.5, np.nan, 0.5])), **few).n == 2
+    nothing = mean_score(np.array([np.nan]))
+    assert np.isnan([*interval(nothing), std(nothing), paired(nothing, nothing).effect]).all()
+    total = score([[0], [3]], [[1], [1]], pool="sum")  # no failure is a contribution, too
+    assert interval(total) == (0, 6)
+
+
+@given(arrays(float, (12, 3), elements=st.floats(0, 1)), arrays(float, (12, 3), elements=st.integers(1, 9)))
+def test_ratios_of_sums_are_resampled_as_such(numerator, denominator):
+    """Each resample's value is that of a score of the sequences drawn: here of each alone, all of them the same."""
+    whole = score(numerator, denominator)
+    low, high = interval(whole, **few)
+    ratios = numerator / denominator
+    assert ratios.min() - 1e-9 <= low <= high <= ratios.max() + 1e-9
+    same = score(np.tile(numerator[:1], (5, 1)), np.tile(denominator[:1], (5, 1)))
+    assert interval(same, **few) == pytest.approx((same.value, same.value))
+    assert paired(whole, whole, **few) == Estimate(0, 0, 0, 12)
+
+
+def test_scores_of_two_kinds_are_not_compared():
+    """A difference between measures means nothing: both kinds are named."""
+    a, b = mean_score(np.ones(3)), score(np.ones((3, 1)), np.ones((3, 1)), measure="cle")
+    with pytest.raises(ValueError, match=r"expected two scores of one kind, got \('average_overlap'.*'cle'"):
+        paired(a, b)
