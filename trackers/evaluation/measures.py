@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from trackers.evaluation import ope, segmentation, vot
+from trackers.evaluation import fps, ope, segmentation, vot
 from trackers.evaluation.measure import Measure
 
 MEASURES: dict[str, Measure] = {
-    measure.name: measure for measure in (*ope.MEASURES, *segmentation.MEASURES, *vot.MEASURES)
+    measure.name: measure for module in (ope, vot, segmentation, fps) for measure in module.MEASURES
 }

@@ -27,7 +27,7 @@ import numpy as np
 
 from trackers import boxes
 from trackers.evaluation.measure import Convention, Measure, Terms
-from trackers.evaluation.overlaps import EPSILON, bounding_boxes, overlaps, toolkit_overlaps
+from trackers.evaluation.overlaps import EPSILON, overlaps, toolkit_overlaps
 from trackers.evaluation.results import ALL, Results
 from trackers.evaluation.trajectory import Event, Trajectory
 from trackers.sequence import Sequence
@@ -89,7 +89,7 @@ def frames(results: Results, convention: Convention) -> Frames:
     """The frames that runs saw and somebody annotated, with boxes as the convention takes them."""
     pairs = [(s, run) for s, runs in zip(results.sequences, results.runs, strict=True) for run in runs]
     number = np.repeat(np.arange(len(results.runs)), [sum(map(len, runs)) for runs in results.runs])
-    regions = _columns([bounding_boxes(run.regions) for _, run in pairs])
+    regions = _columns([run.boxes for _, run in pairs])
     groundtruth = _columns([sequence.groundtruth for sequence, _ in pairs])
     events = np.concatenate([np.zeros(0, np.int8), *(run.events for _, run in pairs)])
     absent = _unknown(groundtruth)

@@ -50,13 +50,3 @@ def toolkit_overlaps(regions: np.ndarray, groundtruth: np.ndarray, convention: C
     with np.errstate(invalid="ignore", divide="ignore"):  # two boxes of no size
         ratio = intersection / union
     return ratio if convention == "otb" else np.clip(ratio, 0, 1)
-
-
-def bounding_boxes(regions: np.ndarray) -> np.ndarray:
-    """Boxes (frames, 4) around regions (frames, 4 or 8): polygons of four corners, boxes with NaN behind."""
-    if regions.shape[1] == 4:
-        return regions
-    low = np.minimum(np.minimum(regions[:, 0:2], regions[:, 2:4]), np.minimum(regions[:, 4:6], regions[:, 6:8]))
-    high = np.maximum(np.maximum(regions[:, 0:2], regions[:, 2:4]), np.maximum(regions[:, 4:6], regions[:, 6:8]))
-    polygon = np.isfinite(regions[:, 4:]).all(1, keepdims=True)
-    return np.where(polygon, np.hstack([low, high - low]), regions[:, :4])

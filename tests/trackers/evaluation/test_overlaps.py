@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from trackers import boxes
-from trackers.evaluation.overlaps import average_overlap, bounding_boxes, overlaps, toolkit_overlaps
+from trackers.evaluation.overlaps import average_overlap, overlaps, toolkit_overlaps
 
 NAN = [np.nan] * 4
 BOX = [10, 10, 4, 4]
@@ -43,11 +43,3 @@ def test_the_toolkits_agree_on_boxes_of_positive_size(convention, regions, groun
     """Whether by last pixels, or with an epsilon: for boxes of positive size all compute the IoU of rectangles."""
     values = toolkit_overlaps(regions, groundtruth, convention)
     np.testing.assert_allclose(values, boxes.iou(regions, groundtruth), rtol=0, atol=1e-13)
-
-
-def test_bounding_boxes():
-    """A polygon's box reaches to its outermost corners; a box among polygons is itself; NaN stays NaN."""
-    polygon = [2, 0, 5, 2, 3, 6, 0, 4]
-    rows = np.array([polygon, [1, 2, 3, 4] + NAN, NAN + NAN], float)
-    np.testing.assert_array_equal(bounding_boxes(rows), [[0, 0, 5, 6], [1, 2, 3, 4], NAN])
-    np.testing.assert_array_equal(bounding_boxes(rows[:, :4]), rows[:, :4])

