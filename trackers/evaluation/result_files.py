@@ -6,7 +6,6 @@ The formats, and where their files lie, are in `trackers.evaluation.formats`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from collections.abc import Sequence as SequenceOf
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -25,6 +24,10 @@ from trackers.sequence import Sequence
 
 Format = Literal["otb", "got10k", "lasot", "vot"]
 FORMATS: tuple[Format, ...] = get_args(Format)
+PLACES: dict[Format, dict[str, str]] = {  # the protocols that a format has a place for, and VOT's experiment of each
+    **dict.fromkeys(("otb", "got10k", "lasot"), {"one_pass": "", "unsupervised": ""}),
+    "vot": {"supervised_reset": "baseline", "unsupervised": "unsupervised", "one_pass": "unsupervised"},
+}
 
 
 @dataclass(frozen=True)
@@ -68,25 +71,20 @@ def read(root: Path, sequences: Iterable[Sequence], cut: bool = False) -> tuple[
 
 
 def write(
-    form: Format, out: Path, tracker: str, protocol: str, sequences: Iterable[Sequence], runs: SequenceOf[Trajectory]
+    form: Format, out: Path, tracker: str, protocol: str, sequences: Iterable[Sequence], runs: Iterable[Trajectory]
 ) -> None:
-    """Write the runs of a tracker below `out`, so that the toolkits of that format find them there.
+    """Write the runs of a tracker below `out`, where the toolkits of that format look for them.
 
-    otb and lasot hold one run a sequence: of TRE and SRE, and of repetitions, the other formats keep the rest.
-    Raises ValueError where the format has no place for the protocol.
+    Raises ValueError where the format has no place for results of the protocol.
     """
+    if protocol not in PLACES[form]:
+        raise ValueError(f"format {form}: expected results of {' or '.join(PLACES[form])}, got {protocol}")
     known = {sequence.name: sequence for sequence in sequences}
-    experiment = next((name for name, own in EXPERIMENTS.items() if own == protocol), "unsupervised")
-    if form != "vot" and protocol == "supervised_reset":
-        raise ValueError(f"{tracker}: expected format vot for results of {protocol}, got {form}")
-    if form in ("otb", "lasot") and any(run.run for run in runs):
-        raise ValueError(f"{tracker}: expected one run a sequence for format {form}, got more ({protocol})")
     for run in runs:
-        sequence = known[run.sequence]
         if form == "vot":
-            vot.write(out / tracker / experiment, sequence, run)
+            vot.write(out / tracker / PLACES[form][protocol], known[run.sequence], run)
         else:
-            boxes.write(out / tracker, sequence, run, numbered=form == "got10k")
+            boxes.write(out / tracker, known[run.sequence], run, numbered=form == "got10k")
 
 
 def _read_source(

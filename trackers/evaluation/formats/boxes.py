@@ -59,13 +59,17 @@ def trajectory(
 def write(folder: Path, sequence: Sequence, run: Trajectory, numbered: bool) -> None:
     """Write <sequence>.txt into `folder`, or, numbered, <sequence>/<sequence>_001.txt.
 
-    Rows of NaN where there is no box.
+    Rows of NaN where there is no box. Seconds, where known, go where the GOT-10k toolkit looks for them.
     """
     rows = run.boxes + (sequence.origin, sequence.origin, 0, 0)
     name = f"{sequence.name}/{sequence.name}_{run.run + 1:03}.txt" if numbered else f"{sequence.name}.txt"
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(f"{line(row)}\n" for row in rows.tolist()))
+    if run.seconds is not None:
+        times = path.parent / ("" if numbered else "times") / f"{sequence.name}_time.txt"
+        times.parent.mkdir(exist_ok=True)
+        times.write_text("".join(f"{seconds:.8f}\n" for seconds in np.nan_to_num(run.seconds).tolist()))
 
 
 def line(numbers: Iterable[float]) -> str:

@@ -1,0 +1,41 @@
+"""The toolkits' own environment: made once, below build/, of what PyPI has."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import venv
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("got10k==0.1.3", "vot-toolkit==0.9.0", "attributee<0.1.10", "setuptools<81")  # got10k needs pkg_resources
+SCRIPTS = Path(__file__).parent / "peers"
+
+
+def make(folder: Path) -> Path:
+    """The Python of the environment in `folder`, which is made if it is not there. Raises OSError if that fails."""
+    python = folder / "bin" / "python"
+    done = folder / "installed"
+    if not done.exists() and not _works(python):
+        print(f"installing {', '.join(PACKAGES)} in {folder}", file=sys.stderr)
+        venv.create(folder, with_pip=True, clear=True)
+        command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PACKAGES]
+        if subprocess.run(command, check=False).returncode:
+            raise OSError(f"{folder}: expected pip to install {', '.join(PACKAGES)}, see its messages above")
+        done.touch()
+    return python
+
+
+def run(python: Path, script: str, *arguments: object) -> dict[str, Any]:
+    """What a script of `peers` prints. Raises OSError, with the end of its messages, where it fails."""
+    command = [str(python), str(SCRIPTS / f"{script}.py"), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise OSError(f"{script}: expected numbers, got status {done.returncode}: {done.stderr[-2000:]}")
+    return json.loads(done.stdout)  # type: ignore[no-any-return]
+
+
+def _works(python: Path) -> bool:
+    code = "import got10k, vot"
+    return python.exists() and subprocess.run([python, "-c", code], capture_output=True, check=False).returncode == 0

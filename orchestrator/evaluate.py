@@ -1,0 +1,187 @@
+"""Judge results that something else wrote: scores, their intervals, and trackers against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from orchestrator.report.scores import COLUMNS, Cell
+from trackers.benchmarks.catalogue import Benchmark
+from trackers.evaluation import result_files
+from trackers.evaluation.measure import CONVENTIONS, Convention
+from trackers.evaluation.measures import MEASURES
+from trackers.evaluation.results import ALL, Results, gather
+from trackers.evaluation.scores import Score
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A score of one tracker on a benchmark, under a protocol, in a convention."""
+
+    tracker: str
+    benchmark: str
+    score: Score
+
+    @property
+    def cell(self) -> Cell:
+        """Its statistics over sequences."""
+        score = self.score
+        return Cell(score.sequences, score.numerator[:, None], score.denominator[:, None], score.pool)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """entries: every score, of all trackers. notes: what a reader of the numbers should know of them."""
+
+    entries: tuple[Entry, ...]
+    notes: tuple[str, ...]
+
+
+def evaluate(
+    benchmark: Benchmark,
+    root: Path,
+    results: Path,
+    conventions: Sequence[Convention],
+    *,
+    protocol: str | None = None,
+    trackers: Sequence[str] = (),
+    measures: Sequence[str] = (),
+    subsets: Sequence[str] | None = (ALL,),
+    cut: bool = False,
+) -> Evaluation:
+    """Score the results below `results` by the groundtruth below `root`, in each of the conventions.
+
+    protocol: None: as recognised from the results. trackers, measures: (): all that are there, and those that
+    people mean by the benchmark's results. subsets: attributes or tags; None: each of them, and all
+    sequences. cut: see `result_files.read`. Raises DataError that lists every problem of either folder,
+    ValueError for a name that is not known, or a measure that a convention or the protocol does not define.
+    """
+    collection = benchmark.open(root)
+    submissions = result_files.read(results, collection, cut)
+    there = [submission.tracker for submission in submissions]
+    for tracker in trackers:
+        if tracker not in there:
+            raise ValueError(f"tracker: expected one of {', '.join(there)}, got {tracker}")
+    notes = []
+    missing = benchmark.missing(collection)
+    if missing:
+        notes.append(f"{root}: {missing} of the {benchmark.sequences} sequences of {benchmark.name} are not there")
+    entries: list[Entry] = []
+    for submission in submissions:
+        if trackers and submission.tracker not in trackers:
+            continue
+        notes += [f"{submission.tracker}: {note}" for note in submission.notes]
+        found = gather(collection, submission.trajectories, protocol or submission.protocol)
+        found = replace(found, interval=benchmark.eao)
+        for convention in conventions:
+            entries += [
+                Entry(submission.tracker, benchmark.name, score)
+                for score in _scores(found, convention, benchmark, measures, subsets)
+            ]
+    if not entries:
+        known = ", ".join(f"{c} ({', '.join(_known(c, found.protocol))})" for c in CONVENTIONS)
+        raise ValueError(f"expected a convention with measures for {found.protocol}: {known}")
+    return Evaluation(tuple(entries), tuple(notes))
+
+
+def rows(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """Every score in the columns of scores.csv; `study` is empty, there are no folds and no papers."""
+    return [
+        {name: _finite(value) for name, value in zip(COLUMNS, _row(entry), strict=True)} for entry in evaluation.entries
+    ]
+
+
+def as_text(evaluation: Evaluation) -> str:
+    """Tables with the trackers by rank, each number with its 95% interval, and the trackers against the first."""
+    parts = []
+    groups: dict[tuple[str, ...], list[Entry]] = {}
+    for entry in evaluation.entries:
+        score = entry.score
+        groups.setdefault((score.convention, score.protocol, score.subset), []).append(entry)
+    for (convention, protocol, subset), entries in groups.items():
+        measures = list(dict.fromkeys(entry.score.measure for entry in entries))
+        ranked = _ranked([entry for entry in entries if entry.score.measure == measures[0]])
+        of = {(entry.tracker, entry.score.measure): entry for entry in entries}
+        title = f"{entries[0].benchmark}, convention {convention}, {protocol}, {_count(ranked[0].cell.n, 'sequence')}"
+        table = [["tracker", *map(_heading, measures)]]
+        for entry in ranked:
+            found = (of.get((entry.tracker, measure)) for measure in measures)
+            table.append([entry.tracker, *("" if one is None else _with_interval(one) for one in found)])
+        parts.append("\n".join([title + (f", {subset}" if subset != ALL else ""), *_aligned(table)]))
+    return "\n\n".join(parts)
+
+
+def _scores(
+    found: Results,
+    convention: Convention,
+    benchmark: Benchmark,
+    measures: Sequence[str],
+    subsets: Sequence[str] | None,
+) -> Iterator[Score]:
+    for name in measures:
+        if name not in MEASURES:
+            raise ValueError(f"measure: expected one of {', '.join(MEASURES)}, got {name}")
+    known = _known(convention, found.protocol)
+    chosen = measures or [name for name in benchmark.measures if name in known] or known
+    for subset in found.subsets if subsets is None else subsets:
+        if subset not in found.subsets:
+            raise ValueError(f"subset: expected one of {', '.join(found.subsets)}, got {subset}")
+        for name in chosen:
+            yield MEASURES[name](found, convention, subset)
+
+
+def _known(convention: Convention, protocol: str) -> list[str]:
+    """The measures that a convention defines under a protocol."""
+    return [name for name, m in MEASURES.items() if convention in m.conventions and protocol in m.protocols]
+
+
+def _row(entry: Entry) -> tuple[Any, ...]:
+    score, cell = entry.score, entry.cell
+    std = float(np.nanstd(cell.values)) if cell.n and np.isfinite(cell.values).any() else np.nan
+    place = ("", entry.tracker, entry.benchmark, score.protocol, score.subset, score.length, ALL, score.measure)
+    return (*place, score.value, std, *_interval(entry), cell.n, None, score.convention)
+
+
+def _interval(entry: Entry) -> tuple[float, float]:
+    return entry.cell.interval if entry.cell.n else (np.nan, np.nan)
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def _ranked(entries: list[Entry]) -> list[Entry]:
+    """The best first; those without a number last."""
+    sign = -1.0 if MEASURES[entries[0].score.measure].better == "higher" else 1.0
+    return sorted(entries, key=lambda e: (np.isnan(e.score.value), sign * e.score.value, e.tracker))
+
+
+def _heading(measure: str) -> str:
+    unit = MEASURES[measure].unit
+    return f"{measure} ({unit})" if unit else measure
+
+
+def _with_interval(entry: Entry) -> str:
+    if np.isnan(entry.score.value):
+        return "-"
+    value, low, high = (_shown(number) for number in (entry.score.value, *_interval(entry)))
+    return f"{value} [{low}, {high}]"
+
+
+def _shown(value: float) -> str:
+    return f"{value:.3f}" if abs(value) < 1 else f"{value:.2f}"
+
+
+def _aligned(table: Iterable[Sequence[str]]) -> list[str]:
+    """Lines of a table, its columns under each other."""
+    cells = [list(row) for row in table]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
