@@ -98,9 +98,9 @@ def frames(results: Results, convention: Convention) -> Frames:
     else:
         _annotate(groundtruth, absent, pairs)
         origin = np.array([sequence.origin for sequence in results.sequences])[number]
-        for boxes in (regions, groundtruth):
-            boxes[:, 0] += origin
-            boxes[:, 1] += origin
+        for column in (0, 1):
+            regions[:, column] += origin
+            groundtruth[:, column] += origin
         counted = ~_unknown(groundtruth) if convention == "got10k" else np.ones(len(events), bool)
     if results.tag != ALL:
         counted &= _flags(pairs, lambda sequence: sequence.tags.get(results.tag), False)
@@ -111,7 +111,7 @@ def frames(results: Results, convention: Convention) -> Frames:
     seen = (events != Event.SKIPPED) & _flags(pairs, lambda sequence: sequence.labelled, True)
     if not seen.all():
         columns = (regions, groundtruth, events, counted, hidden, number)
-        regions, groundtruth, events, counted, hidden, number = (column[seen] for column in columns)
+        regions, groundtruth, events, counted, hidden, number = (rows[seen] for rows in columns)
     given = events == Event.INITIALIZED
     if convention == "otb":
         unusable = np.isnan(regions).all(1) | (regions[:, 2:] <= 0).any(1)

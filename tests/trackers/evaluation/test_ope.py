@@ -209,6 +209,71 @@ def test_otb_equals_the_matlab_toolkit_bit_by_bit(tracker, auc, precision):
         assert sorted(map(tuple, numerator)) == sorted(map(tuple, theirs["aveSuccessRatePlot"][row]))
 
 
+UAV = SHARED / "uav123_10fps" / "results-mat"
+
+
+@pytest.mark.skipif(not UAV.is_dir(), reason="needs published UAV123 results in ../shared/data/uav123_10fps")
+def test_uav123_as_published():
+    """BACF scores .413 and .572 on UAV123 at 10 fps, where otb counts frames without a target as precise."""
+    io = pytest.importorskip("scipy.io")
+    runs = []
+    for path in sorted(UAV.rglob("*.mat")):
+        name = path.stem.partition("_BACF")[0]
+        groundtruth = np.genfromtxt(SHARED / "uav123_anno" / "anno_UAV123" / f"{name}.txt", delimiter=",")[::3]
+        mat = io.loadmat(path, simplify_cells=True)
+        runs.append(run(name, np.atleast_1d(mat["results"])[0]["res"], groundtruth))
+    assert len(runs) == 123
+    found = values(results(*runs), "otb", "success_auc", "precision_20")
+    assert found == pytest.approx([0.4130, 0.5721], abs=5e-5)
+
+
+def by_definition(convention, regions, groundtruth):
+    """Overlap and distance of each frame that counts, one after the other, as the toolkits' loops have them."""
+    regions = regions.copy()
+    for t in range(1, len(regions)):
+        if convention == "otb" and (regions[t, 2:] <= 0).any() or np.isnan(regions[t]).all():
+            regions[t] = regions[t - 1] if convention == "otb" else regions[t]
+    if convention != "pysot":
+        regions[0] = groundtruth[0]
+    for (x, y, w, h), (gx, gy, gw, gh) in zip(regions, groundtruth, strict=True):
+        wide, high = min(x + w, gx + gw) - max(x, gx), min(y + h, gy + gh) - max(y, gy)
+        inside = max(0, wide) * max(0, high)
+        overlap = inside / (w * h + gw * gh - inside) if w * h + gw * gh > 0 else 0.0
+        dx, dy = x + (w - 1) / 2 - gx - (gw - 1) / 2, y + (h - 1) / 2 - gy - (gh - 1) / 2
+        distance = (dx**2 + dy**2) ** 0.5
+        if convention != "got10k" and min(gx, gy, gw, gh) <= 0:
+            overlap = -1
+        if (
+            convention == "otb"
+            and min(gx, gy, gw, gh) <= 0
+            or convention == "pysot"
+            and min(gx + (gw - 1) / 2, gy + (gh - 1) / 2) <= 0
+        ):
+            distance = -1
+        yield overlap, distance
+
+
+@pytest.mark.parametrize("convention", ["otb", "got10k", "pysot"])
+def test_random_results_by_definition(convention):
+    """Every number of every curve is that of a plain loop over frames and thresholds."""
+    rng = np.random.default_rng(0)
+    runs, success, precision = [], [], []
+    for i in range(10):
+        groundtruth = np.hstack([rng.integers(-2, 60, (50, 2)), rng.integers(1, 40, (50, 2))]).astype(float)
+        groundtruth[rng.integers(1, 50, 2)] = 0
+        regions = groundtruth + rng.integers(-9, 9, (50, 4))
+        runs.append(run(str(i), regions, groundtruth))
+        found = np.array(list(by_definition(convention, regions, groundtruth)))
+        thresholds = [k * 0.05 if k <= 10 else 1 - (20 - k) * 0.05 for k in range(21)]
+        if convention != "otb":
+            thresholds = np.linspace(0, 1, 21)
+        success.append([(found[:, 0] > t).mean() for t in thresholds])
+        precision.append([(found[:, 1] <= t).mean() for t in range(51)])
+    judged = results(*runs)
+    np.testing.assert_allclose(ope.SUCCESS(judged, convention), np.mean(success, 0), atol=1e-12)
+    np.testing.assert_allclose(ope.PRECISION(judged, convention), np.mean(precision, 0), atol=1e-12)
+
+
 def test_the_centres_of_toolkits():
     """Toolkits put the centre of a box half a pixel before ours: distances are the same."""
     a, b = np.array([BOX, HALF]), np.array([AWAY, BOX])
