@@ -188,33 +188,33 @@ def _carried(regions: np.ndarray, usable: np.ndarray) -> np.ndarray:
     return np.take(regions.T, last, axis=1).T
 
 
-def frame_overlaps(frames: Frames, convention: Convention) -> np.ndarray:
+def frame_overlaps(seen: Frames, convention: Convention) -> np.ndarray:
     """(N,) in [0, 1]; -1 where a frame fails, or does not count."""
     if convention == "trackmeet":
-        return np.where(frames.counted, overlaps(frames.regions, frames.groundtruth), -1)
-    judged = frames.counted
+        return np.where(seen.counted, overlaps(seen.regions, seen.groundtruth), -1)
+    judged = seen.counted
     if convention != "got10k":
-        judged = judged & (frames.groundtruth > 0).all(1)
+        judged = judged & (seen.groundtruth > 0).all(1)
     if convention == "pysot":
-        judged = judged & ~frames.hidden
-    values = toolkit_overlaps(frames.regions, frames.groundtruth, convention)
+        judged = judged & ~seen.hidden
+    values = toolkit_overlaps(seen.regions, seen.groundtruth, convention)
     return np.where(judged & ~np.isnan(values), values, -1)
 
 
-def frame_distances(frames: Frames, convention: Convention) -> np.ndarray:
+def frame_distances(seen: Frames, convention: Convention) -> np.ndarray:
     """(N,) of the centres, in pixels; infinite where a frame fails, or does not count."""
     if convention == "trackmeet":
-        return _judged(frames, boxes.centre_distance(frames.regions, frames.groundtruth), convention)
-    difference = _centres(frames.regions) - _centres(frames.groundtruth)
-    return _judged(frames, np.sqrt((difference**2).sum(1)), convention)
+        return _judged(seen, boxes.centre_distance(seen.regions, seen.groundtruth), convention)
+    difference = _centres(seen.regions) - _centres(seen.groundtruth)
+    return _judged(seen, np.sqrt((difference**2).sum(1)), convention)
 
 
-def frame_shares(frames: Frames, convention: Convention) -> np.ndarray:
+def frame_shares(seen: Frames, convention: Convention) -> np.ndarray:
     """(N,): distances of the centres, in widths and heights of the groundtruth, as LaSOT has them.
 
     The toolkits differ where these are 0, or small: pysot adds 1e-16 to them, got10k takes at least 1.
     """
-    centres, true, size = _centres(frames.regions), _centres(frames.groundtruth), frames.groundtruth[:, 2:]
+    centres, true, size = _centres(seen.regions), _centres(seen.groundtruth), seen.groundtruth[:, 2:]
     with np.errstate(invalid="ignore", divide="ignore"):
         if convention == "pysot":
             difference = true / (size + 1e-16) - centres / (size + 1e-16)
@@ -222,7 +222,7 @@ def frame_shares(frames: Frames, convention: Convention) -> np.ndarray:
             difference = centres / size - true / size
         else:
             difference = (centres - true) / (np.maximum(1, size) if convention == "got10k" else size)
-    return _judged(frames, np.sqrt((difference**2).sum(1)), convention)
+    return _judged(seen, np.sqrt((difference**2).sum(1)), convention)
 
 
 def _centres(regions: np.ndarray) -> np.ndarray:
@@ -230,15 +230,15 @@ def _centres(regions: np.ndarray) -> np.ndarray:
     return regions[:, :2] + (regions[:, 2:] - 1) / 2
 
 
-def _judged(frames: Frames, distances: np.ndarray, convention: Convention) -> np.ndarray:
+def _judged(seen: Frames, distances: np.ndarray, convention: Convention) -> np.ndarray:
     """Distances, with what the convention says of frames that it does not judge by them."""
     distances = np.where(np.isnan(distances), np.inf, distances)
     if convention == "otb":
-        distances = np.where((frames.groundtruth > 0).all(1), distances, -1)
+        distances = np.where((seen.groundtruth > 0).all(1), distances, -1)
     elif convention == "pysot":
-        distances = np.where((_centres(frames.groundtruth) > 0).all(1), distances, -1)
-        distances = np.where(frames.hidden, np.inf, distances)
-    return np.where(frames.counted, distances, np.inf)
+        distances = np.where((_centres(seen.groundtruth) > 0).all(1), distances, -1)
+        distances = np.where(seen.hidden, np.inf, distances)
+    return np.where(seen.counted, distances, np.inf)
 
 
 def success(judged: Frames, convention: Convention) -> Terms:
