@@ -20,7 +20,7 @@ class Video:
     where a seek ends differs from codec to codec.
 
     Reading forward costs one decoding a frame. For a step back, another decoder starts anew while the first
-    stays where it is, so that several runs can each go forward through one video. Threads take turns;
+    stays where it is, so that runs that go forward side by side soon have one each. Threads take turns;
     another process that gets a copy opens the file itself. Frames are turned upright as players do.
 
     Raises ValueError where the file is no video, or has no frame that can be decoded.
@@ -36,9 +36,12 @@ class Video:
 
     def __getitem__(self, t: int) -> Image:
         t = range(self._length)[t]
+        if self._process != os.getpid():
+            # A fork shares places in the file with its parent, but not the threads that decode: what it
+            # inherits can be neither read nor released.
+            self._inherited = self._decoders
+            self._start()
         with self._lock:
-            if self._process != os.getpid():  # a fork shares places in the file with its parent
-                self._start()
             decoder = self._decoder_at(t)
             image = decoder.read()
         if image is None:
@@ -62,7 +65,7 @@ class Video:
     def _start(self) -> None:
         self._lock = threading.RLock()
         self._process = os.getpid()
-        self._decoders: list[_Decoder] = []  # the one read last at the end
+        self._decoders: list[_Decoder] = []  # the one read last is the last
 
     def _decoder_at(self, t: int) -> _Decoder:
         """The nearest decoder that is not past frame t, moved up to it, or a new one."""
