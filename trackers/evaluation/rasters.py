@@ -72,9 +72,9 @@ class Pixels:
     """n regions, rounded to pixels of an image.
 
     rule: see above. last: the last column and the last row that count. there: bool (n,). polygon: bool (n,).
-    corners: (n, 4, 2), rounded. bounds: (n, 4) left, top, right, bottom, inclusive, in the image or not;
-    0 of a region that is not there. cut: bounds of its pixels in the image; right < left or bottom < top
-    where it has none.
+    corners: (n, 4, 2), rounded. bounds: (n, 4) left, top, right, bottom, inclusive, in the image or not; where
+    there is no region, the pixel 0, 0 (vot) or the image (trax). cut: the bounds of its pixels in the image;
+    right < left or bottom < top where it has none.
     """
 
     rule: Rule
@@ -127,7 +127,7 @@ class Pixels:
             crossings = _crossings(self.corners[part], y, self.rule)
             nodes = _nodes(crossings, self.begin[part])
             fragile[part] = np.any(
-                [(a != b).any(1) for a, b in zip(nodes, _nodes(crossings, 0 * y[:, 0]), strict=True)], 0
+                [(a != b).any(1) for a, b in zip(nodes, _nodes(crossings, np.zeros(len(y))), strict=True)], 0
             )
             lines = self._lines(part, nodes, y)
             spans = len(lines.left)
@@ -175,9 +175,8 @@ def pixels(regions: np.ndarray, last: tuple[int, int], rule: Rule) -> Pixels:
         bounds = np.concatenate([np.floor(outer[:, :2]), np.ceil(outer[:, 2:])], 1)
         cut = _bounds(points)
         cut[(cut[:, 2:] == cut[:, :2]).any(1) & ~polygon, 2] = -1  # a box one pixel thin is lost
-    bounds, cut = (
-        np.where(there[:, None], values, nothing) for values, nothing in ((bounds, 0.0), (cut, (0, 0, -1, -1)))
-    )
+    bounds[~there] = (0, 0, *last) if rule == "trax" else 0
+    cut = np.where(there[:, None], cut, (0, 0, -1, -1))
     cut = np.concatenate([np.maximum(cut[:, :2], 0), np.minimum(cut[:, 2:], last)], 1)
     return Pixels(rule, last, there, polygon & there, points, bounds, cut)
 
@@ -186,8 +185,8 @@ def overlaps(truth: Pixels, frames: np.ndarray, predicted: Pixels) -> np.ndarray
     """Overlap (m,) of predicted regions with those of the groundtruth in `frames` (m,), both by one rule.
 
     vot: 1 where both have no extent, or none but one pixel wide or high; 0 where that is so inside the
-    image; a region that is not there is the pixel 0, 0 without that pixel. trax: in float32; NaN where either
-    is not there, or neither has a pixel.
+    image; a region that is not there is the pixel 0, 0 without that pixel. trax: in float32; NaN where neither
+    has a pixel, as of regions that are not there.
     """
     shared, union = _counts(truth, frames, predicted)
     outer, inner = truth.bounds[frames], predicted.bounds
@@ -201,7 +200,6 @@ def overlaps(truth: Pixels, frames: np.ndarray, predicted: Pixels) -> np.ndarray
     with np.errstate(divide="ignore", invalid="ignore"):
         overlap = (shared.astype(np.float32) / union.astype(np.float32)).astype(float)
     overlap[_apart(_in_image(outer, truth.last), _in_image(inner, truth.last))] = 0
-    overlap[~truth.there[frames] | ~predicted.there] = np.nan
     return overlap
 
 
@@ -217,7 +215,7 @@ def _counts(truth: Pixels, frames: np.ndarray, predicted: Pixels) -> tuple[np.nd
         1,
     )
     shared = np.prod(np.maximum(common[:, 2:] - common[:, :2] + 1, 0), 1)
-    polygons = (truth.polygon[frames] | predicted.polygon) & truth.there[frames] & predicted.there
+    polygons = truth.polygon[frames] | predicted.polygon
     if not polygons.any():
         return shared, areas - shared
     simple = polygons & ~predicted.polygon & (~truth.fragile[frames] | (begin == truth.begin[frames]))

@@ -3,8 +3,8 @@
 Every measure is a mean of K ratios of sums over sequences: value = mean_k(sum_i numerator[i, k] /
 sum_i denominator[i, k]). A mean over sequences has denominators of 1; a mean over frames has the
 numbers of frames there; EAO has one k for each length in its interval. So one bootstrap over sequences
-serves them all, and folds are pooled by putting their rows under each other. The one exception is
-a total over sequences (`pool` "sum"): value = sum_i numerator[i].
+serves them all, and folds are pooled by putting their rows under each other. Where that is not enough, `pool`
+says how the value comes of the ratios (see `pooled`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from typing import Literal
 
 import numpy as np
 
-Pool = Literal["mean", "sum"]
+Pool = Literal["mean", "sum", "reliability", "robustness_error", "overall_error"]
+
+SENSITIVITY = 30  # S in exp(-S M), the chance to track S frames without a failure, as the VOT reports have it
 
 
 @dataclass(frozen=True)
@@ -45,11 +47,21 @@ class Score:
 def pooled(numerator: np.ndarray, denominator: np.ndarray, pool: Pool) -> np.ndarray:
     """Sums (..., K) of numerators and denominators -> the value (...).
 
-    Where a denominator is 0, that k does not count (an EAO curve beyond the last frame of all sequences).
+    mean: of the K ratios; where a denominator is 0, that k does not count (an EAO curve beyond the last frame of
+    all sequences). sum: the first numerator, a total. reliability: exp(-30 M), M the product of the ratios,
+    failures by frame. robustness_error: 1 - that. overall_error: 1 - (A + R) / 2, A the first ratio and
+    R the reliability of the others.
     """
     if pool == "sum":
         return numerator[..., 0]
     counted = denominator > 0
     ratio = np.divide(numerator, denominator, out=np.zeros(np.shape(numerator)), where=counted)
     with np.errstate(invalid="ignore"):
-        return ratio.sum(-1) / counted.sum(-1)
+        mean = ratio.sum(-1) / counted.sum(-1)
+    if pool == "mean":
+        return mean
+    rates = ratio[..., 1:] if pool == "overall_error" else ratio
+    reliability = np.where(counted.any(-1), np.exp(-SENSITIVITY * rates.prod(-1)), np.nan)
+    if pool == "overall_error":
+        return 1 - (ratio[..., 0] + reliability) / 2
+    return reliability if pool == "reliability" else 1 - reliability
