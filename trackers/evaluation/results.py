@@ -17,14 +17,19 @@ class Results:
 
     sequences: n of them; their frames are not needed (`Unseen` will do). runs: n tuples of the trajectories
     through each, by number; all as long as the sequence. tag: where not `ALL`, only frames with this tag count.
+    interval: the least and the greatest length that EAO is a mean over, of the benchmark; None: by VOT's
+    rule, from the lengths of the sequences here.
     """
 
     sequences: tuple[Sequence, ...]
     runs: tuple[tuple[Trajectory, ...], ...]
     protocol: str = "one_pass"
     tag: str = ALL
+    interval: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
+        if self.interval is not None and not 1 <= self.interval[0] <= self.interval[1]:
+            raise ValueError(f"interval: expected two lengths, 1 or more and in order, got {self.interval}")
         if len(self.sequences) != len(self.runs):
             raise ValueError(f"expected runs of {len(self.sequences)} sequences, got {len(self.runs)}")
         for sequence, runs in zip(self.sequences, self.runs, strict=True):
