@@ -145,7 +145,7 @@ def frame_overlaps(
         width, height = _size(sequence)
         rim = 0 if convention != "vot" and use == "accuracy" else 1
         key = ("vot" if convention == "vot" else "trax", (width - rim, height - rim))
-    unknown = [run for run in runs if (sequence.name, key) not in _remembered(run)]
+    unknown = [run for run in runs if _remembered(run).get(key, (lambda: None,))[0]() is not sequence]
     if unknown:
         events = np.stack([run.events for run in unknown])
         asked = events == Event.PREDICTED
@@ -153,8 +153,8 @@ def frame_overlaps(
         computed = np.full(asked.shape, np.nan)
         computed[asked] = _overlaps(sequence, np.nonzero(asked)[1], predicted, key)
         for run, row in zip(unknown, computed, strict=True):
-            _remembered(run)[sequence.name, key] = row
-    overlaps = np.stack([_remembered(run)[sequence.name, key] for run in runs])
+            _remembered(run)[key] = (weakref.ref(sequence), row)
+    overlaps = np.stack([_remembered(run)[key][1] for run in runs])
     if convention == "vot-legacy":  # reads NaN as the code 0, of no overlap; the others as a region of no pixels
         overlaps[_unsaid(runs) | np.isnan(sequence.groundtruth).any(1)] = np.nan
     return overlaps if convention in ("vot-legacy", "pysot") else np.where(_codes(runs) == Event.PREDICTED, overlaps, 0)

@@ -178,6 +178,15 @@ def test_images_of_unknown_size_are_refused() -> None:
         MEASURES["accuracy"](judged, "vot")
 
 
+def test_results_judged_against_another_groundtruth() -> None:
+    """What is kept of a run belongs to the groundtruth it was judged by."""
+    a = sequence("a", 20)
+    other = replace(a, groundtruth=np.tile(HALF, (20, 1)))
+    runs = (run(a, "i" + "p" * 19),)
+    judged = [MEASURES["accuracy"](results((of, runs)), "vot").value for of in (a, other, a)]
+    assert judged == [0.5, 1, 0.5]
+
+
 def test_intervals_from_lengths() -> None:
     """One length alone gives it and the one before; of several, those about the mode, not a lone long one."""
     assert vot.interval([100, 100]) == (99, 100)
