@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from orchestrator.data_commands import data_app
 from orchestrator.paths import here
+from orchestrator.score_commands import evaluate, export
 
 if TYPE_CHECKING:
     from orchestrator.conduct import Outcome, Prospect
@@ -22,8 +24,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-data_app = typer.Typer(help="The data that studies run on.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
+app.command()(evaluate)
+app.command()(export)
 
 
 class Executors(StrEnum):
@@ -215,6 +218,8 @@ class Speeds(StrEnum):
 
     digits = "digits"
     lanes = "lanes"
+    measures = "measures"
+    shards = "shards"
     train = "train"
 
 
@@ -229,15 +234,6 @@ def speed(
 
     result = measure(name.value, repeats)
     print(json.dumps(result) if as_json else as_table(result))
-
-
-@data_app.command("sample")
-def data_sample() -> None:
-    """Make the small sample data in data/, in the true on-disk formats; leaves an existing data/ alone."""
-    from orchestrator.sample_data import write
-
-    made = write(here().root / "data")
-    print("sample data written to data/" if made else "data/ is there already; nothing changed")
 
 
 def main() -> None:

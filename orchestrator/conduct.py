@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 from orchestrator import lineage, plan, results
 from orchestrator.executor import Backend, Executor, InProcess, Settings
-from orchestrator.jobs import Job, in_order
+from orchestrator.jobs import Data, Job, in_order
 from orchestrator.params import Dataset, Params, dataset_module, load
 from orchestrator.paths import Paths
 from orchestrator.plan import Trial
@@ -21,6 +22,8 @@ from orchestrator.progress import EXPECTED, Board, Display
 from orchestrator.recording import Recording
 from orchestrator.runs import MlflowRecord, NoRecord, Record, default_uri
 from orchestrator.store import Store
+from trackers.benchmarks.collection import Collection
+from trackers.sequence import Unseen
 
 
 @dataclass(frozen=True)
@@ -66,14 +69,29 @@ class Outcome:
 def look(options: Options, paths: Paths, store: Store) -> Prospect:
     """Read the parameters and the store; ParamsError or ValueError for what cannot run."""
     params = load(options.params)
-    sources = plan.Sources(
-        lineage.Digests(paths.digests).folder, lineage.fingerprint, options.gpus, options.settings.threads
-    )
+    sources = plan.Sources(find_data(paths), lineage.fingerprint, options.gpus, options.settings.threads)
     trials = plan.plan(params, sources)
     chosen = plan.select(trials, options.studies, options.trackers)
-    jobs = in_order(job for trial in chosen for job in trial.scores.values())
+    jobs = in_order(job for trial in chosen for job in trial.jobs)
     done = {job.key for job in jobs if store.done(job.key)}
     return Prospect(params, trials, chosen, [j for j in jobs if j.key not in done], [j for j in jobs if j.key in done])
+
+
+def find_data(paths: Paths) -> Callable[[Path], Data]:
+    """Where a raw folder is best read: from what the stage `sequences` packed of it, if that is the same data.
+
+    Where only the packed data is here, that is read.
+    """
+    digests = lineage.Digests(paths.digests)
+
+    @cache
+    def find(root: Path) -> Data:
+        raw, packed = digests.folder(root), digests.folder(paths.sequences / root.name)
+        if packed != "absent" and raw in (packed, "absent"):
+            return Data(paths.sequences / root.name, packed)
+        return Data(root, raw)
+
+    return find
 
 
 def conduct(options: Options, paths: Paths) -> Outcome:
@@ -140,20 +158,23 @@ def _record(options: Options, paths: Paths) -> Record:
 
 def _refused(prospect: Prospect) -> dict[str, str]:
     """Jobs whose data cannot be read, by key, before anything is started."""
-    wanted = {name for job in prospect.todo for name in job.data}
+    places = {name: data.path for job in prospect.todo for name, data in job.data.items()}
     problems = {
         name: problem
-        for name, dataset in prospect.params.datasets.items()
-        if name in wanted and (problem := _problem(dataset)) is not None
+        for name, path in places.items()
+        if (problem := _problem(prospect.params.datasets[name], path)) is not None
     }
     return {job.key: problems[name] for job in prospect.todo for name in job.data if name in problems}
 
 
-def _problem(dataset: Dataset) -> str | None:
+def _problem(dataset: Dataset, path: Path) -> str | None:
     try:
-        dataset_module(dataset.format).open(dataset.config, dataset.root, dataset.name)
+        opened = dataset_module(dataset.format).open(dataset.config, path, dataset.name)
     except (OSError, ValueError) as error:
         return f"data set {dataset.name}: {error}"
+    unseen = [s.name for s in opened if isinstance(s.frames, Unseen)] if isinstance(opened, Collection) else []
+    if unseen:
+        return f"data set {dataset.name}: {path}: expected images of each sequence, found none of {', '.join(unseen)}"
     return None
 
 

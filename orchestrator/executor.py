@@ -168,7 +168,7 @@ class Executor:
             entry = heapq.heappop(self._ready)
             job = self._unfinished[entry[1]]
             try:
-                if self.backend.room(job.resources):
+                if self._alone_enough(job) and self.backend.room(job.resources):
                     self._start(job)
                 else:
                     passed_over.append(entry)
@@ -176,6 +176,11 @@ class Executor:
                 self._fail(job, str(error))
         for entry in passed_over:
             heapq.heappush(self._ready, entry)
+
+    def _alone_enough(self, job: Job) -> bool:
+        """Nothing starts beside a job that must run alone, and that starts when nothing runs."""
+        alone = any(attempt.job.resources.alone for attempt in self._running.values())
+        return not alone and not (job.resources.alone and self._running)
 
     def _start(self, job: Job) -> None:
         curve = self.store.curve(job.key)

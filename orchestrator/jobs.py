@@ -13,10 +13,11 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Resources:
-    """What one job takes of a node. gpus may be a fraction below 1, or whole."""
+    """What one job takes of a node. gpus may be a fraction below 1, or whole. alone: nothing else runs beside it."""
 
     cpus: int = 1
     gpus: float = 0.0
+    alone: bool = False
 
 
 @dataclass(frozen=True)

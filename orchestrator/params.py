@@ -21,6 +21,9 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from trackers import families
+from trackers.evaluation.measure import Convention
+from trackers.evaluation.measures import MEASURES
+from trackers.evaluation.protocols import PROTOCOLS
 
 T = TypeVar("T")
 Where = tuple[str | int, ...]
@@ -55,10 +58,56 @@ class Variant:
 
 @dataclass(frozen=True)
 class Experiment:
-    """What trackers are trained on (a data set's name), and the data sets that they are then tested on."""
+    """One comparison: what trackers are trained on, and how they are then tested.
 
-    train: str
+    test: names of data sets. train: the name of one; None where all that is tested here comes ready.
+    folds: where more than 1, the tested data set is split into so many parts by sequence, drawn by
+    `fold_seed`, and each part is tracked by what was trained on the others: cross-validation. protocols, measures: by name; each measure is taken under those protocols that it
+    knows. convention: whose definition of the measures, see `trackers.evaluation.measure`. interval: from
+    which length to which EAO is averaged; None: by the rule, from the lengths of the sequences. speed:
+    whether to measure frames per second as well, each tracker alone on its node.
+    """
+
     test: tuple[str, ...]
+    train: str | None = None
+    folds: int = 1
+    fold_seed: int = 0
+    protocols: tuple[str, ...] = ("one_pass",)
+    measures: tuple[str, ...] = ("average_overlap",)
+    convention: Convention = "trackmeet"
+    interval: tuple[int, ...] | None = None
+    speed: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.test:
+            raise ValueError("test: expected at least one data set, got none")
+        if self.folds < 1:
+            raise ValueError(f"folds: expected at least 1, got {self.folds}")
+        if self.folds > 1 and self.train is not None and self.test != (self.train,):
+            raise ValueError(
+                f"folds: expected the training data {self.train} to be what is tested, got {', '.join(self.test)}"
+            )
+        if self.interval is not None and not (len(self.interval) == 2 and 1 <= self.interval[0] <= self.interval[1]):
+            raise ValueError(f"interval: expected two lengths in frames, from and to, got {list(self.interval)}")
+        if self.folds > 1 and "eao" in self.measures and self.interval is None:
+            raise ValueError(
+                "interval: expected one for EAO in folds: a fold knows the lengths of its own sequences alone"
+            )
+        for name in self.protocols:
+            if name not in PROTOCOLS:
+                raise ValueError(f"protocols: expected some of {', '.join(PROTOCOLS)}, got {name!r}")
+        for name in self.measures:
+            if name not in MEASURES:
+                raise ValueError(f"measures: expected some of {', '.join(MEASURES)}, got {name!r}")
+            measure = MEASURES[name]
+            if self.convention not in measure.conventions:
+                known = ", ".join(measure.conventions)
+                raise ValueError(f"convention: {name} is defined by {known}; got {self.convention!r}")
+            if not set(measure.protocols) & set(self.protocols):
+                raise ValueError(
+                    f"measures: {name} means something under {', '.join(measure.protocols)}; "
+                    f"the protocols here are {', '.join(self.protocols)}"
+                )
 
 
 @dataclass(frozen=True)
@@ -70,8 +119,6 @@ class Study:
     trackers: tuple[Variant, ...]
     lengths: tuple[int, ...] = ()
     seeds: tuple[int, ...] = (1,)
-    protocol: Literal["one_pass"] = "one_pass"
-    measures: tuple[str, ...] = ("average_overlap",)
 
 
 @dataclass(frozen=True)
@@ -91,8 +138,6 @@ class _StudyFile:
     trackers: dict[str, dict[str, Any]]
     lengths: tuple[int, ...] = ()
     seeds: tuple[int, ...] = (1,)
-    protocol: Literal["one_pass"] = "one_pass"
-    measures: tuple[str, ...] = ("average_overlap",)
 
 
 @dataclass(frozen=True)
@@ -100,6 +145,7 @@ class _File:
     studies: dict[str, _StudyFile]
     datasets: dict[str, dict[str, Any]]
     profile: str = "custom"
+    sequences: tuple[str, ...] = ()  # folders of data/ that the DVC stage `sequences` packs
 
 
 @dataclass
@@ -179,9 +225,14 @@ def _dataset(name: str, entry: dict[str, Any], problems: _Problems) -> Dataset |
 
 def _study(name: str, entry: _StudyFile, file: _File, problems: _Problems) -> Study:
     where: Where = ("studies", name)
+    tested: set[tuple[str | None, str]] = set()
     for i, experiment in enumerate(entry.experiments):
+        for pair in ((experiment.train, test) for test in experiment.test):
+            if pair in tested:
+                problems.say((*where, "experiments", i), f"{pair[1]} is tested in an earlier experiment, too")
+            tested.add(pair)
         for dataset in (experiment.train, *experiment.test):
-            if dataset not in file.datasets:
+            if dataset is not None and dataset not in file.datasets:
                 problems.say(
                     (*where, "experiments", i), f"no data set {dataset!r}; datasets has {', '.join(file.datasets)}"
                 )
@@ -192,8 +243,6 @@ def _study(name: str, entry: _StudyFile, file: _File, problems: _Problems) -> St
         tuple(variant for variant in trackers if variant is not None),
         entry.lengths,
         entry.seeds,
-        entry.protocol,
-        entry.measures,
     )
 
 

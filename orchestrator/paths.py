@@ -19,6 +19,11 @@ class Paths:
         return self.root / "build"
 
     @property
+    def sequences(self) -> Path:
+        """Data sets packed into shards: the DVC outputs of the stage `sequences`."""
+        return self.build / "sequences"
+
+    @property
     def store(self) -> Path:
         """Finished jobs; TRACKMEET_STORE names another place, which branches and machines may share."""
         return Path(os.environ.get("TRACKMEET_STORE") or self.build / "store")

@@ -7,24 +7,33 @@ then, for each data set that it is tested on, tracking and scoring.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from orchestrator.jobs import Data, Job, Resources, digest, in_order
-from orchestrator.params import Dataset, Params, Study, Variant, dataset_module
+from orchestrator.params import Dataset, Experiment, Params, Study, Variant, dataset_module
 from trackers import families
 
 # Pictures for the report: so many sequences of each data set, at these frames.
 PICTURES: dict[str, Any] = {"sequences": 2, "frames": [1, 4, 7, 10, 13, 16, 19]}
+SCORING = [
+    "trackers.evaluation.measures",
+    "trackers.evaluation.archive",
+    "orchestrator.score_files",
+    "orchestrator.work",
+]
+NO_PICTURES: dict[str, Any] = {"sequences": 0, "frames": []}
 
 
 @dataclass(frozen=True)
 class Trial:
     """train: name of the training data; None for a tracker that is not trained.
 
-    training: its training jobs by step. scores: its scoring jobs by test data set.
+    training: its training jobs by step. tracking: by test data set and protocol. scores: its scoring
+    jobs by test data set. speed: its measurements of speed by test data set, where asked for. fold:
+    which part of the tested sequences this is, from 0; None where all are tested.
     """
 
     study: str
@@ -33,20 +42,22 @@ class Trial:
     seed: int
     variant: Variant
     training: dict[str, Job]
-    tracking: dict[str, Job]
+    tracking: dict[tuple[str, str], Job]
     scores: dict[str, Job]
+    speed: dict[str, Job]
     fold: int | None = None
 
     @property
     def name(self) -> str:
         """Unique in its study."""
-        parts = [self.tracker, self.train, None if self.fold is None else f"fold {self.fold}"]
+        data = self.train if self.fold is None else next(iter(self.scores))
+        parts = [self.tracker, data, None if self.fold is None else f"fold {self.fold}"]
         return " / ".join(part for part in parts if part) + ("" if self.seed == 1 else f" / seed {self.seed}")
 
     @property
     def jobs(self) -> list[Job]:
         """All its jobs, needs first."""
-        return in_order(self.scores.values())
+        return in_order([*self.scores.values(), *self.speed.values()])
 
     @property
     def key(self) -> str:
@@ -58,11 +69,11 @@ class Trial:
 class Sources:
     """How a plan learns what lies outside the parameters.
 
-    data: content hash of a folder. code: fingerprint of modules and all that they reach.
+    data: where a folder's content is read, and its hash. code: fingerprint of modules and all that they reach.
     gpus: the share of a GPU that each training and tracking job takes; 0 runs on the CPU.
     """
 
-    data: Callable[[Path], str]
+    data: Callable[[Path], Data]
     code: Callable[[Iterable[str]], dict[str, str]]
     gpus: float = 0.0
     cpus: int = 1
@@ -85,78 +96,156 @@ def select(trials: list[Trial], studies: list[str], trackers: list[str]) -> list
     return [t for t in trials if (not studies or t.study in studies) and (not trackers or t.tracker in trackers)]
 
 
+@dataclass(frozen=True)
+class _Entry:
+    """What one trial trains on and is tested in. part: of the cross-validation; None: everything."""
+
+    train: str | None
+    tests: Mapping[str, Experiment]
+    fold: int | None = None
+    part: Mapping[str, int] | None = None
+
+
 def _study(study: Study, params: Params, sources: Sources) -> Iterable[Trial]:
     for variant in study.trackers:
         family = families.find(variant.family)
-        if family.steps(variant.config):
-            for seed in study.seeds:
-                for experiment in study.experiments:
-                    yield _trial(study, params, variant, experiment.train, experiment.test, seed, sources)
-        else:  # nothing is trained, so neither training data nor seed can matter
-            tests = tuple(dict.fromkeys(name for e in study.experiments for name in e.test))
-            yield _trial(study, params, variant, None, tests, study.seeds[0], sources)
+        trained = bool(family.steps(variant.config))
+        # Where nothing is trained and nothing is drawn, no seed can matter.
+        seeds = study.seeds if trained or family.stochastic else study.seeds[:1]
+        for seed in seeds:
+            for entry in _entries(study, trained):
+                if entry.train is not None or not trained:
+                    yield _trial(study, params, variant, entry, seed, sources)
 
 
-def _trial(
-    study: Study,
-    params: Params,
-    variant: Variant,
-    train: str | None,
-    tests: tuple[str, ...],
-    seed: int,
-    sources: Sources,
-) -> Trial:
-    title = " / ".join(part for part in (study.name, variant.name, train, f"seed {seed}") if part)
-    training = {} if train is None else _training(title, variant, params.datasets[train], seed, sources)
+def _entries(study: Study, trained: bool) -> Iterable[_Entry]:
+    """The trials of one tracker and seed. One that is not trained is tested once, whatever others were trained on."""
+    whole = [experiment for experiment in study.experiments if experiment.folds == 1]
+    if trained:
+        for experiment in whole:
+            yield _Entry(experiment.train, dict.fromkeys(experiment.test, experiment))
+    elif whole:
+        yield _Entry(None, {test: experiment for experiment in whole for test in experiment.test})
+    for experiment in study.experiments:
+        for fold in range(experiment.folds if experiment.folds > 1 else 0):
+            part = {"fold": fold, "of": experiment.folds, "seed": experiment.fold_seed}
+            tests = dict.fromkeys(experiment.test, experiment)
+            yield _Entry(experiment.train if trained else None, tests, fold, part)
+
+
+def _trial(study: Study, params: Params, variant: Variant, entry: _Entry, seed: int, sources: Sources) -> Trial:
+    title = " / ".join(
+        part
+        for part in (
+            study.name,
+            variant.name,
+            entry.train,
+            None if entry.fold is None else f"fold {entry.fold}",
+            f"seed {seed}",
+        )
+        if part
+    )
+    training = {}
+    if entry.train is not None:
+        training = _training(title, variant, params.datasets[entry.train], entry.part, seed, sources)
     trained = list(training.values())[-1] if training else None
-    tracking = {test: _tracking(title, study, variant, params.datasets[test], trained, sources) for test in tests}
-    scores = {
-        test: Job(
+    tracking: dict[tuple[str, str], Job] = {}
+    scores: dict[str, Job] = {}
+    speed: dict[str, Job] = {}
+    for test, experiment in entry.tests.items():
+        for protocol in experiment.protocols:
+            tracking[test, protocol] = _tracking(
+                f"{title} / track {test} / {protocol}",
+                variant,
+                params.datasets[test],
+                entry.part,
+                {"protocol": protocol, "pictures": PICTURES if protocol == experiment.protocols[0] else NO_PICTURES},
+                seed,
+                trained,
+                sources,
+            )
+        scores[test] = Job(
             "score",
             f"{title} / score {test}",
-            {"measures": list(study.measures), "protocol": study.protocol, "lengths": list(study.lengths)},
-            {"trajectories": job},
-            code=sources.code(["trackers.evaluation.measures", "orchestrator.work"]),
+            {
+                "measures": list(experiment.measures),
+                "convention": experiment.convention,
+                "interval": None if experiment.interval is None else list(experiment.interval),
+                "lengths": list(study.lengths),
+            },
+            {protocol: tracking[test, protocol] for protocol in experiment.protocols},
+            code=sources.code(SCORING),
         )
-        for test, job in tracking.items()
-    }
-    return Trial(study.name, variant.name, train, seed, variant, training, tracking, scores)
+        if experiment.speed:
+            speed[test] = _speed(
+                f"{title} / speed {test}", variant, params.datasets[test], entry.part, trained, sources
+            )
+    return Trial(study.name, variant.name, entry.train, seed, variant, training, tracking, scores, speed, entry.fold)
 
 
-def _training(title: str, variant: Variant, dataset: Dataset, seed: int, sources: Sources) -> dict[str, Job]:
+def _training(
+    title: str, variant: Variant, dataset: Dataset, part: Mapping[str, int] | None, seed: int, sources: Sources
+) -> dict[str, Job]:
     family = families.find(variant.family)
     jobs: dict[str, Job] = {}
     for step in family.steps(variant.config):
         jobs[step.name] = Job(
             "train",
             f"{title} / {step.name}",
-            {**_variant(variant), "step": step.name, "train": _dataset(dataset), "seed": seed},
+            {**_variant(variant), "step": step.name, "train": _dataset(dataset, part, "train"), "seed": seed},
             {name: jobs[name] for name in step.needs},
-            {dataset.name: Data(dataset.root, sources.data(dataset.root))},
-            sources.code([family.module, dataset_module(dataset.format).__name__, "orchestrator.work"]),
+            {dataset.name: sources.data(dataset.root)},
+            sources.code([family.module, *_modules(dataset), "orchestrator.work"]),
             Resources(sources.cpus, sources.gpus),
         )
     return jobs
 
 
 def _tracking(
-    title: str, study: Study, variant: Variant, dataset: Dataset, trained: Job | None, sources: Sources
+    label: str,
+    variant: Variant,
+    dataset: Dataset,
+    part: Mapping[str, int] | None,
+    arguments: Mapping[str, Any],
+    seed: int,
+    trained: Job | None,
+    sources: Sources,
 ) -> Job:
-    modules = [
-        families.find(variant.family).module,
-        dataset_module(dataset.format).__name__,
-        "trackers.evaluation.lanes",
-        "trackers.evaluation.protocols",
-        "orchestrator.work",
-    ]
+    family = families.find(variant.family)
+    modules = [family.module, *_modules(dataset), "trackers.evaluation.lanes", "trackers.evaluation.archive"]
     return Job(
         "track",
-        f"{title} / track {dataset.name}",
-        {**_variant(variant), "test": _dataset(dataset), "protocol": study.protocol, "pictures": PICTURES},
+        label,
+        {
+            **_variant(variant),
+            "test": _dataset(dataset, part, "test"),
+            "seed": seed if family.stochastic else 0,
+            **arguments,
+        },
         {} if trained is None else {"weights": trained},
-        {dataset.name: Data(dataset.root, sources.data(dataset.root))},
-        sources.code(modules),
+        {dataset.name: sources.data(dataset.root)},
+        sources.code([*modules, "orchestrator.work"]),
         Resources(sources.cpus, sources.gpus),
+    )
+
+
+def _speed(
+    label: str,
+    variant: Variant,
+    dataset: Dataset,
+    part: Mapping[str, int] | None,
+    trained: Job | None,
+    sources: Sources,
+) -> Job:
+    modules = [families.find(variant.family).module, *_modules(dataset), "trackers.evaluation.speed"]
+    return Job(
+        "speed",
+        label,
+        {**_variant(variant), "test": _dataset(dataset, part, "test")},
+        {} if trained is None else {"weights": trained},
+        {dataset.name: sources.data(dataset.root)},
+        sources.code([*modules, "orchestrator.work"]),
+        Resources(sources.cpus, sources.gpus, alone=True),
     )
 
 
@@ -164,5 +253,11 @@ def _variant(variant: Variant) -> dict[str, Any]:
     return {"family": variant.family, "settings": dataclasses.asdict(variant.config)}
 
 
-def _dataset(dataset: Dataset) -> dict[str, Any]:
-    return {"name": dataset.name, "format": dataset.format, "settings": dataclasses.asdict(dataset.config)}
+def _dataset(dataset: Dataset, part: Mapping[str, int] | None, side: str) -> dict[str, Any]:
+    """As an argument of a job. part: of its sequences, those tested in a fold, or (side "train") all others."""
+    whole = {"name": dataset.name, "format": dataset.format, "settings": dataclasses.asdict(dataset.config)}
+    return whole if part is None else {**whole, "part": {**part, "side": side}}
+
+
+def _modules(dataset: Dataset) -> list[str]:
+    return [dataset_module(dataset.format).__name__, "trackers.evaluation.folds"]

@@ -15,6 +15,7 @@ from orchestrator.jobs import Job
 from orchestrator.plan import Trial
 from orchestrator.runs import Point, Record, TrialRun
 from orchestrator.store import Store
+from trackers.evaluation.results import ALL
 
 
 @dataclass
@@ -103,12 +104,21 @@ class Recording(Observer):
 
 
 def _points(scores: list[dict], dataset: str, at: int) -> Iterable[Point]:
-    """Mean and standard deviation over sequences of each score."""
+    """Each score, and its standard deviation over sequences."""
     for score in scores:
-        values = np.array(score["values"])
-        name = f"{score['measure']}/{dataset}/{score['length']}"
-        yield Point(name, float(np.nanmean(values)), 0, at)
-        yield Point(f"{name}/std", float(np.nanstd(values)), 0, at)
+        values = np.array([value for value in score["values"] if value is not None])
+        if not len(values) or score["value"] is None:
+            continue
+        parts = [
+            score["measure"],
+            dataset,
+            score["protocol"] if score["protocol"] != "one_pass" else None,
+            score["subset"] if score["subset"] != ALL else None,
+            score["length"],
+        ]
+        name = "/".join(str(part) for part in parts if part is not None)
+        yield Point(name, score["value"], 0, at)
+        yield Point(f"{name}/std", float(values.std()), 0, at)
 
 
 def _curve(trial: Trial, job: Job, name: str) -> str:

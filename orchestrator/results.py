@@ -2,7 +2,8 @@
 
     <study>/study.json                        the trials, and how each of them went
     <study>/<trial>/training.json             its training curves {name: [[step, value], ...]}
-    <study>/<trial>/<data set>/               scores.json, trajectories.npz, pictures.npz
+    <study>/<trial>/<data set>/               scores.json, terms.npz, pictures.npz, speed.json
+    <study>/<trial>/<data set>/<protocol>/    trajectories.npz
 
 Copied from the store; the same jobs give the same bytes, whenever and wherever they ran.
 """
@@ -18,14 +19,18 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.files import replaced_folder, write_json
+from orchestrator.jobs import Job
 from orchestrator.params import Params
 from orchestrator.plan import Trial
 from orchestrator.sample_data import SAMPLE
 from orchestrator.store import Store
+from trackers.benchmarks import files
 
 
 def write(params: Params, trials: list[Trial], store: Store, failures: Mapping[str, str], out: Path) -> None:
     """Replace `out` by what the store holds of these trials. failures: by job key, what went wrong."""
+    read = {name: data.path for trial in trials for job in trial.jobs for name, data in job.data.items()}
+    places = {name: path for name, path in read.items() if path.is_dir()}
     with replaced_folder(out) as folder:
         for study in params.studies:
             own = [trial for trial in trials if trial.study == study.name]
@@ -41,7 +46,7 @@ def write(params: Params, trials: list[Trial], store: Store, failures: Mapping[s
                         name: {
                             "format": d.format,
                             "settings": dataclasses.asdict(d.config),
-                            "sample": (d.root / SAMPLE).exists(),
+                            "sample": name in places and SAMPLE in files.open(places[name]),
                         }
                         for name, d in params.datasets.items()
                     },
@@ -88,10 +93,18 @@ def _copy(trial: Trial, store: Store, folder: Path) -> None:
                 curves.setdefault(title, []).append([number, value])
     if curves:
         write_json(folder / "training.json", curves)
-    for dataset in trial.scores:
-        for job in (trial.tracking[dataset], trial.scores[dataset]):
-            manifest = store.manifest(job.key)
-            for name in manifest["files"] if manifest else ():
-                place = folder / dataset / name
-                place.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(store.folder(job.key) / name, place)
+    for dataset, job in trial.scores.items():
+        _copy_files(store, job, folder / dataset)
+    for dataset, job in trial.speed.items():
+        _copy_files(store, job, folder / dataset)
+    for (dataset, protocol), job in trial.tracking.items():
+        _copy_files(store, job, folder / dataset / protocol, ["trajectories.npz"])
+        _copy_files(store, job, folder / dataset, ["pictures.npz"])
+
+
+def _copy_files(store: Store, job: Job, folder: Path, only: list[str] | None = None) -> None:
+    manifest = store.manifest(job.key)
+    for name in manifest["files"] if manifest else ():
+        if only is None or name in only:
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(store.folder(job.key) / name, folder / name)

@@ -1,4 +1,4 @@
-"""What jobs do, on whatever machine they land: train, track, score.
+"""What jobs do, on whatever machine they land: train, track, score, measure speed.
 
 Each is a function of its arguments and inputs alone, and writes its result into one folder. It
 runs in the driver's process or in a Ray worker, and knows of neither.
@@ -8,26 +8,37 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import itertools
 import json
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from orchestrator import lineage, params
+from orchestrator import lineage, params, score_files
 from orchestrator.jobs import Data
 from trackers import families
-from trackers.evaluation import measures, protocols
-from trackers.evaluation.lanes import Trajectory, follow
-from trackers.sequence import Sequence
+from trackers.benchmarks.collection import Collection
+from trackers.evaluation import archive, folds
+from trackers.evaluation.lanes import follow
+from trackers.evaluation.measures import MEASURES
+from trackers.evaluation.protocols import PROTOCOLS, image_size
+from trackers.evaluation.results import ALL, gather
+from trackers.evaluation.scores import Score
+from trackers.evaluation.speed import measure_speed
+from trackers.evaluation.trajectory import Event, Trajectory
+from trackers.sequence import Sequence, Unseen
 from trackers.tracker import Tracker
 from trackers.training import Inputs
 
 if TYPE_CHECKING:
     import torch
+
+PICTURE = 200  # pixels: the height at which the report shows a frame
+SPEED_SEQUENCES = 5  # of a benchmark, by which a tracker's speed is measured
 
 # emit("progress", done, total), emit("metric", name, value, step, ms), emit("checkpoint", step, bytes)
 Emit = Callable[..., None]
@@ -70,6 +81,8 @@ def run(task: Task, output: Path, emit: Emit) -> dict[str, Any]:
     if task.kind == "score":  # needs no torch
         return score(task, output)
     use_threads(task.threads)
+    if task.kind == "speed":
+        return speed(task, output)
     return {"train": train, "track": track}[task.kind](task, output, emit)
 
 
@@ -141,44 +154,67 @@ def load_weights(folder: Path) -> dict[str, torch.Tensor]:
 
 def track(task: Task, output: Path, emit: Emit) -> dict[str, Any]:
     """One tracker through one benchmark -> trajectories.npz, and pictures.npz of its first sequences."""
-    family, config = _variant(task)
-    weights = load_weights(task.inputs["weights"].path) if "weights" in task.inputs else {}
-    tracker = family.tracker(config, weights, task.device)
+    tracker = _tracker(task)
     benchmark = _open(task, task.arguments["test"])
-    protocol = getattr(protocols, task.arguments["protocol"])
     album = Album(**task.arguments["pictures"])
+    sequences: list[Sequence] = []
     trajectories: list[Trajectory] = []
-    started = time.perf_counter()
-    for trajectory in follow(tracker, protocol, benchmark, task.lanes, album.look):
-        trajectories.append(trajectory)
-        emit("progress", len(trajectories), len(benchmark))
-    seconds = time.perf_counter() - started
-    trajectories.sort(key=lambda t: t.sequence)  # they end in an order that depends on the lanes
-    np.savez(
-        output / "trajectories.npz",
-        sequences=np.array([t.sequence for t in trajectories]),
-        regions=np.stack([t.regions for t in trajectories]),
-        groundtruth=np.stack([t.groundtruth for t in trajectories]),
+    ended: set[str] = set()
+    playing = follow(
+        tracker,
+        PROTOCOLS[task.arguments["protocol"]],
+        _remembered(benchmark, sequences),
+        task.lanes,
+        album.look,
+        task.arguments["seed"],
     )
-    album.save(output / "pictures.npz", {t.sequence: t for t in trajectories})
-    return {"frames": sum(len(t.regions) for t in trajectories), "tracking_seconds": seconds}
+    started = time.perf_counter()
+    for trajectory in playing:
+        trajectories.append(trajectory)
+        ended.add(trajectory.sequence)
+        emit("progress", len(ended), len(benchmark))
+    seconds = time.perf_counter() - started
+    trajectories.sort(key=lambda t: (t.sequence, t.run))  # they end in an order that depends on the lanes
+    archive.save(output / "trajectories.npz", sequences, trajectories)
+    album.save(output / "pictures.npz", trajectories)
+    return {"frames": sum(int((t.events != Event.SKIPPED).sum()) for t in trajectories), "tracking_seconds": seconds}
+
+
+def _remembered(benchmark: Iterable[Sequence], sequences: list[Sequence]) -> Iterator[Sequence]:
+    """The benchmark's sequences; those that were asked for are kept, their images as no more than a size."""
+    for sequence in benchmark:
+        sequences.append(replace(sequence, frames=Unseen(len(sequence)), size=image_size(sequence)))
+        yield sequence
 
 
 def score(task: Task, output: Path) -> dict[str, Any]:
-    """Judge trajectories -> scores.json: each measure at each length, one value a sequence."""
-    with np.load(task.inputs["trajectories"].path / "trajectories.npz", allow_pickle=False) as stored:
-        regions, groundtruth, sequences = stored["regions"], stored["groundtruth"], stored["sequences"]
-    scores = [
-        {
-            "measure": name,
-            "protocol": task.arguments["protocol"],
-            "length": length,
-            "values": measures.MEASURES[name](regions[:, :length], groundtruth[:, :length]).tolist(),
-        }
-        for name in task.arguments["measures"]
-        for length in task.arguments["lengths"] or [regions.shape[1]]
-    ]
-    (output / "scores.json").write_text(json.dumps({"sequences": sequences.tolist(), "scores": scores}))
+    """Judge trajectories -> scores.json, one value a sequence, and terms.npz, of which scores are pooled."""
+    found: list[Score] = []
+    for protocol, data in sorted(task.inputs.items()):
+        sequences, trajectories = archive.load(data.path / "trajectories.npz")
+        interval = task.arguments["interval"]
+        results = replace(gather(sequences, trajectories, protocol), interval=interval and (interval[0], interval[1]))
+        tags = sorted({tag for sequence in sequences for tag in sequence.tags})
+        lengths = (task.arguments["lengths"] or [None]) if protocol == "one_pass" else [None]
+        for name in task.arguments["measures"]:
+            measure = MEASURES[name]
+            if protocol in measure.protocols:
+                found += [
+                    measure(results, task.arguments["convention"], subset, length)
+                    for length in lengths
+                    for subset in (ALL, *tags)
+                ]
+    attributes = {attribute for sequence in sequences for attribute in sequence.attributes}
+    members = {a: [sequence.name for sequence in sequences if a in sequence.attributes] for a in attributes}
+    score_files.write(output, sorted(sequence.name for sequence in sequences), members, found)
+    return {}
+
+
+def speed(task: Task, output: Path) -> dict[str, Any]:
+    """One video at a time through the first sequences of a benchmark, alone on its node -> speed.json."""
+    benchmark = itertools.islice(_open(task, task.arguments["test"]), SPEED_SEQUENCES)
+    measured = measure_speed(_tracker(task), PROTOCOLS["one_pass"], benchmark)
+    (output / "speed.json").write_text(json.dumps(dataclasses.asdict(measured)))
     return {}
 
 
@@ -186,49 +222,62 @@ def score(task: Task, output: Path) -> dict[str, Any]:
 class Album:
     """Frames, boxes and attention of the first sequences of a benchmark, for the report's pictures.
 
-    sequences: how many. frames: the numbers of the frames that are kept of each.
+    sequences: how many. frames: the numbers of the frames that are kept of each, as large as they are shown.
     """
 
     sequences: int
     frames: list[int]
-    images: dict[tuple[str, int], np.ndarray] = dataclasses.field(default_factory=dict)
-    masks: dict[tuple[str, int], np.ndarray] = dataclasses.field(default_factory=dict)
-    chosen: set[str] = dataclasses.field(default_factory=set)
+    images: dict[str, dict[int, np.ndarray]] = dataclasses.field(default_factory=dict)
+    masks: dict[str, dict[int, np.ndarray]] = dataclasses.field(default_factory=dict)
+    scales: dict[str, float] = dataclasses.field(default_factory=dict)
+    truths: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     def look(self, sequence: Sequence, t: int, tracker: Tracker, lane: int) -> None:
-        """Keep this step of this lane, if it is one of those wanted."""
-        if t not in self.frames:
+        """Keep this step of this lane, if it is one of those wanted, and the first time."""
+        kept = self.images.get(sequence.name)
+        if t not in self.frames or (kept is None and len(self.images) == self.sequences) or (kept and t in kept):
             return
-        if sequence.name not in self.chosen:
-            if len(self.chosen) == self.sequences:
-                return
-            self.chosen.add(sequence.name)
-        self.images[sequence.name, t] = np.array(sequence.frames[t])
+        image = sequence.frames[t]
+        scale = min(1.0, PICTURE / image.shape[0])
+        self.images.setdefault(sequence.name, {})[t] = _reduced(np.array(image), scale)
+        self.scales[sequence.name] = scale
+        self.truths[sequence.name] = sequence.groundtruth
         attention = tracker.attention([lane])
         if attention is not None:
-            self.masks[sequence.name, t] = attention[0].astype(np.float16)
+            self.masks.setdefault(sequence.name, {})[t] = _reduced(attention[0], scale).astype(np.float16)
 
-    def save(self, path: Path, trajectories: Mapping[str, Trajectory]) -> None:
-        """frames (n, t, H, W, 3), regions and groundtruth (n, t, 4), attention (n, t, H, W) if there is any."""
-        names = sorted(self.chosen)
-        numbers = sorted({t for _, t in self.images})
-        if not names or len(self.images) != len(names) * len(numbers):
-            return  # sequences of different lengths or sizes: no common strip of frames
-        masks = {"attention": self._stack(self.masks, names, numbers)} if len(self.masks) == len(self.images) else {}
-        np.savez_compressed(
-            path,
-            allow_pickle=False,
-            sequences=np.array(names),
-            numbers=np.array(numbers),
-            frames=self._stack(self.images, names, numbers),
-            regions=np.stack([trajectories[name].regions[numbers] for name in names]),
-            groundtruth=np.stack([trajectories[name].groundtruth[numbers] for name in names]),
-            **masks,
-        )
+    def save(self, path: Path, trajectories: Iterable[Trajectory]) -> None:
+        """Of each sequence i: numbers/i (t), frames/i (t, H, W, 3), regions/i and groundtruth/i (t, 4), attention/i."""
+        runs = {trajectory.sequence: trajectory for trajectory in trajectories if trajectory.run == 0}
+        names = sorted(name for name in self.images if name in runs)
+        if not names:
+            return
+        kept: dict[str, np.ndarray] = {"sequences": np.array(names)}
+        for i, name in enumerate(names):
+            numbers = sorted(self.images[name])
+            kept[f"numbers/{i}"] = np.array(numbers)
+            kept[f"frames/{i}"] = np.stack([self.images[name][t] for t in numbers])
+            kept[f"regions/{i}"] = runs[name].boxes[numbers] * self.scales[name]
+            kept[f"groundtruth/{i}"] = self.truths[name][numbers] * self.scales[name]
+            if name in self.masks:
+                kept[f"attention/{i}"] = np.stack([self.masks[name][t] for t in numbers])
+        np.savez_compressed(path, allow_pickle=False, **kept)
 
-    @staticmethod
-    def _stack(pictures: dict[tuple[str, int], np.ndarray], names: list[str], numbers: list[int]) -> np.ndarray:
-        return np.stack([np.stack([pictures[name, t] for t in numbers]) for name in names])
+
+def _reduced(image: np.ndarray, scale: float) -> np.ndarray:
+    if scale == 1.0:
+        return image
+    import cv2
+
+    size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
+    return cv2.resize(image.astype(image.dtype if image.dtype == np.uint8 else np.float32), size, interpolation=3)
+
+
+def _tracker(task: Task) -> Tracker:
+    """The task's tracker, with the weights that were trained for it."""
+    family, config = _variant(task)
+    weights = load_weights(task.inputs["weights"].path) if "weights" in task.inputs else {}
+    return family.tracker(config, weights, task.device)
 
 
 def _variant(task: Task) -> tuple[families.Family, Any]:
@@ -237,7 +286,17 @@ def _variant(task: Task) -> tuple[families.Family, Any]:
 
 
 def _open(task: Task, dataset: Mapping[str, Any]) -> Any:
-    """The data set of an argument {"name", "format", "settings"}, from the folder of that name."""
+    """The data set of an argument {"name", "format", "settings", "part"}, from the folder of that name.
+
+    part, if there is one: the sequences tested in one fold, or (side "train") all others.
+    """
     module = params.dataset_module(dataset["format"])
     config = params.build(module.Config, dataset["settings"])
-    return module.open(config, task.data[dataset["name"]].path, dataset["name"])
+    whole = module.open(config, task.data[dataset["name"]].path, dataset["name"])
+    if "part" not in dataset:
+        return whole
+    if not isinstance(whole, Collection):
+        raise ValueError(f"data set {dataset['name']}: expected sequences that can be split, got generated ones")
+    part, names = dataset["part"], [sequence.name for sequence in whole]
+    tested = folds.folds(names, part["of"], part["seed"])[part["fold"]]
+    return whole.select(tested if part["side"] == "test" else set(names) - set(tested))

@@ -90,7 +90,7 @@ def test_the_examples_take_part_in_a_study_by_name(project, params):
         "generator": {"pieces": 10, "initial_speed": 0.3, "acceleration_variance": 0.001},
     }
     params["studies"]["toy"]["lengths"] = [10]
-    sample_data.write(project.root / "data")
+    sample_data.write(project.root / "data", ["digits"])
     project.write(params)
     assert not conduct(project.options(), project.paths).failures
     for tracker in ("Template", "Flow"):

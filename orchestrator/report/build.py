@@ -2,7 +2,7 @@
 
     scores.csv      everything measured, a number a row
     claims.csv      the verdict on each claim
-    metrics.json    study -> tracker -> benchmark -> length -> score, for `dvc metrics`
+    metrics.json    study -> tracker -> benchmark -> length, or protocol/measure -> score, for `dvc metrics`
     plots/*.csv     score by length, mean over benchmarks, a column a tracker, for `dvc plots`
     figures/        strips of frames and charts
     index.html      all of it to read
@@ -18,6 +18,7 @@ from pathlib import Path
 from orchestrator.files import replaced_folder, write_json
 from orchestrator.report import claims, figures, page, paper, results, scores
 from orchestrator.report.scores import Grid
+from trackers.evaluation.results import ALL
 
 
 def build(folder: Path, out: Path) -> Path:
@@ -39,7 +40,8 @@ def build(folder: Path, out: Path) -> Path:
             rows += scores.rows(grid, reported)
             verdicts += [claims.row(study, finding) for finding in findings]
             metrics[study.name] = _metrics(grid)
-            _write(target / "plots" / f"{study.name}.csv", _by_length(grid))
+            if study.lengths:
+                _write(target / "plots" / f"{study.name}.csv", _by_length(grid))
             charts = figures.write_charts(study, reported, grid, target)
             sections.append(page.Section(study, reported, grid, findings, strips, charts))
         _write(target / "scores.csv", scores.as_csv(scores.COLUMNS, rows))
@@ -60,7 +62,12 @@ def trial_figures(folder: Path, out: Path) -> Iterator[tuple[str, str, list[Path
 def _metrics(grid: Grid) -> dict[str, dict[str, dict[str, float]]]:
     metrics: dict[str, dict[str, dict[str, float]]] = {}
     for (tracker, benchmark, length), cell in grid.cells.items():
-        metrics.setdefault(tracker, {}).setdefault(benchmark, {})[str(length)] = round(cell.mean, 6)
+        if length is not None:
+            metrics.setdefault(tracker, {}).setdefault(benchmark, {})[str(length)] = round(cell.mean, 6)
+    for (tracker, benchmark, quantity), cell in grid.measured.items():
+        if quantity.length is None and quantity.subset == ALL:
+            name = f"{quantity.protocol}/{quantity.measure}"
+            metrics.setdefault(tracker, {}).setdefault(benchmark, {})[name] = round(cell.mean, 6)
     return metrics
 
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from orchestrator.report.paper import Paper
-from orchestrator.report.results import Pictures, Study, Trial
+from orchestrator.report.results import Example, Study, Trial
 from orchestrator.report.scores import Grid
 from orchestrator.results import slug
 
@@ -56,18 +56,15 @@ def write_strips(study: Study, folder: Path) -> dict[tuple[str, str, str], Strip
     strips = {}
     for trial in study.trials:
         for benchmark in trial.benchmarks:
-            pictures = trial.pictures(benchmark)
-            if pictures is None:
-                continue
-            for i, sequence in enumerate(pictures.sequences):
-                name = slug(f"{benchmark}-{sequence}")
+            for example in trial.pictures(benchmark):
+                name = slug(f"{benchmark}-{example.sequence}")
                 boxes = trial_folder(study, trial) / f"{name}.png"
-                _write(folder / boxes, boxes_strip(pictures, i))
+                _write(folder / boxes, boxes_strip(example))
                 masks = None
-                if pictures.attention is not None:
+                if example.attention is not None:
                     masks = boxes.with_name(f"{name}-attention.png")
-                    _write(folder / masks, masks_strip(pictures, i))
-                strips[trial.name, benchmark, sequence] = Strip(boxes, masks)
+                    _write(folder / masks, masks_strip(example))
+                strips[trial.name, benchmark, example.sequence] = Strip(boxes, masks)
     return strips
 
 
@@ -76,11 +73,11 @@ def trial_folder(study: Study, trial: Trial) -> Path:
     return Path("figures") / study.name / trial.folder.name
 
 
-def boxes_strip(pictures: Pictures, i: int) -> np.ndarray:
-    """Sequence i: its frames side by side, groundtruth and prediction drawn on top; RGB (height, width, 3)."""
+def boxes_strip(example: Example) -> np.ndarray:
+    """Its frames side by side, groundtruth and prediction drawn on top; RGB (height, width, 3)."""
     frames = []
     for frame, truth, region, number in zip(
-        pictures.frames[i], pictures.groundtruth[i], pictures.regions[i], pictures.numbers, strict=True
+        example.frames, example.groundtruth, example.regions, example.numbers, strict=True
     ):
         image = _enlarged(frame)
         scale = image.shape[0] / frame.shape[0]
@@ -91,15 +88,15 @@ def boxes_strip(pictures: Pictures, i: int) -> np.ndarray:
     return _side_by_side(frames)
 
 
-def masks_strip(pictures: Pictures, i: int) -> np.ndarray:
-    """Sequence i: the attention masks, each as a share of its largest value; below them the masked frames."""
-    assert pictures.attention is not None
-    attention = np.nan_to_num(pictures.attention[i].astype(np.float32), nan=0.0)
+def masks_strip(example: Example) -> np.ndarray:
+    """The attention masks, each as a share of its largest value; below them the masked frames."""
+    assert example.attention is not None
+    attention = np.nan_to_num(example.attention.astype(np.float32), nan=0.0)
     shares = attention / np.maximum(attention.max((1, 2), keepdims=True), 1e-12)  # (t, height, width) in [0, 1]
     masks = [_enlarged((share * 255).round().astype(np.uint8)) for share in shares]
     masked = [
         _enlarged((_rgb(frame) * share[..., None]).round().astype(np.uint8))
-        for frame, share in zip(pictures.frames[i], shares, strict=True)
+        for frame, share in zip(example.frames, shares, strict=True)
     ]
     rows = [_side_by_side(masks), _side_by_side(masked)]
     gap = np.full((GAP, rows[0].shape[1], 3), 128, np.uint8)

@@ -12,6 +12,7 @@ from orchestrator.report.figures import GROUNDTRUTH, PREDICTION, Strip
 from orchestrator.report.paper import Comparison, Paper
 from orchestrator.report.results import Study, Trial
 from orchestrator.report.scores import Grid
+from orchestrator.report.summary import Summary, shown, summaries
 from trackers.evaluation.statistics import Estimate
 
 Tile = tuple[str, Strip | None]  # a tracker, and what it saw
@@ -27,6 +28,10 @@ class Section:
     findings: Sequence[Finding]
     strips: Mapping[tuple[str, str, str], Strip]
     charts: Mapping[str, Path]
+
+    def summaries(self) -> list[Summary]:
+        """Tables of what was measured on whole sequences."""
+        return list(summaries(self.grid))
 
     def best(self, benchmark: str, length: int) -> str | None:
         """The tracker with the highest mean there; None if there is nothing to compare."""
@@ -70,7 +75,7 @@ def render(sections: Sequence[Section]) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"flattened": flattened, "largest_end": largest_end, "signed": signed}
+    environment.filters |= {"flattened": flattened, "largest_end": largest_end, "shown": shown, "signed": signed}
     colours = {"groundtruth": f"rgb{GROUNDTRUTH}", "prediction": f"rgb{PREDICTION}"}
     return environment.get_template("page.html").render(sections=sections, colours=colours)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from orchestrator.report.results import Quantity
+from trackers.evaluation.results import ALL
 
 PAPERS = Path(__file__).parent / "papers"
 _CELL = re.compile(r"(\d+(?:\.\d+)?)±(\d+(?:\.\d+)?)")
@@ -104,8 +105,8 @@ class Paper:
         object.__setattr__(self, "cells", cells)
 
     def reports(self, quantity: Quantity) -> bool:
-        """Whether its tables are of this measure and protocol."""
-        return (quantity.measure, quantity.protocol) == (self.measure, self.protocol)
+        """Whether its tables are of this measure and protocol, on whole data sets."""
+        return (quantity.measure, quantity.protocol, quantity.subset) == (self.measure, self.protocol, ALL)
 
 
 def load(study: str) -> Paper:

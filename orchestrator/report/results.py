@@ -2,7 +2,9 @@
 
     <study>/study.json                        profile, data, trackers, benchmarks, lengths, trials
     <study>/<trial>/training.json             curves: {"loss": [[step, value], ...], ...}; none if untrained
-    <study>/<trial>/<benchmark>/scores.json   per measure, protocol and length: one value a sequence
+    <study>/<trial>/<benchmark>/scores.json   what was measured: one value a sequence, for people to read
+    <study>/<trial>/<benchmark>/terms.npz     the same, as terms that can be pooled (trackers.evaluation.scores)
+    <study>/<trial>/<benchmark>/speed.json    frames per second, where that was asked for
     <study>/<trial>/<benchmark>/pictures.npz  example frames with boxes, and attention where there is any
 
 A trial that failed or was not run may lack any of its own files; a finished one may not lack its scores.
@@ -13,12 +15,16 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+
+from orchestrator import score_files
+from trackers.evaluation.results import ALL
+from trackers.evaluation.scores import Score
 
 
 class ResultsError(ValueError):
@@ -27,30 +33,35 @@ class ResultsError(ValueError):
 
 @dataclass(frozen=True)
 class Quantity:
-    """What is measured: a measure's name, the protocol, the length in frames (None: whole sequences)."""
+    """What is measured: a measure's name, the protocol, the length in frames (None: whole sequences).
+
+    subset: "all", an attribute of sequences or a tag of frames. convention: whose definition.
+    """
 
     measure: str
     protocol: str
     length: int | None
+    subset: str = ALL
+    convention: str = "trackmeet"
 
 
 @dataclass(frozen=True)
 class Scores:
-    """One trial on one benchmark. values: for each quantity, (len(sequences),) in the order of `sequences`."""
+    """One trial on one benchmark. values: of each quantity, over those of `sequences` in which it counts."""
 
     sequences: tuple[str, ...]
-    values: Mapping[Quantity, np.ndarray]
+    values: Mapping[Quantity, Score]
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """Example sequences (n) at a few frames (t), whose numbers are `numbers`.
+class Example:
+    """A sequence at a few frames (t), whose numbers are `numbers`.
 
-    frames: uint8 (n, t, height, width) or (n, t, height, width, 3) RGB. regions, groundtruth:
-    (n, t, 4). attention: (n, t, height, width) >= 0, or None where the tracker looks everywhere.
+    frames: uint8 (t, height, width, 3) RGB. regions, groundtruth: (t, 4), in pixels of these frames.
+    attention: (t, height, width) >= 0, or None where the tracker looks everywhere.
     """
 
-    sequences: tuple[str, ...]
+    sequence: str
     numbers: tuple[int, ...]
     frames: np.ndarray
     regions: np.ndarray
@@ -86,8 +97,9 @@ class Trial:
     @cached_property
     def scores(self) -> Mapping[str, Scores]:
         """By benchmark; only those that it reached, if it is not done."""
-        paths = {benchmark: self.folder / benchmark / "scores.json" for benchmark in self.benchmarks}
-        return {name: _scores(path) for name, path in paths.items() if path.exists() or self.state == "done"}
+        folders = {benchmark: self.folder / benchmark for benchmark in self.benchmarks}
+        reached = {name: f for name, f in folders.items() if (f / "scores.json").exists() or self.state == "done"}
+        return {name: _scores(folder) for name, folder in reached.items()}
 
     @cached_property
     def curves(self) -> Mapping[str, np.ndarray]:
@@ -101,10 +113,16 @@ class Trial:
         except (AttributeError, TypeError, ValueError) as error:
             raise ResultsError(f"{path}: expected lists of [step, value] by name, got {_shown(curves)}") from error
 
-    def pictures(self, benchmark: str) -> Pictures | None:
-        """Examples of this benchmark; None if none were kept."""
+    @cached_property
+    def speeds(self) -> Mapping[str, Mapping[str, Any]]:
+        """What was measured of speed, by benchmark; see `trackers.evaluation.speed.Speed`."""
+        paths = {benchmark: self.folder / benchmark / "speed.json" for benchmark in self.benchmarks}
+        return {name: _json(path) for name, path in paths.items() if path.exists()}
+
+    def pictures(self, benchmark: str) -> list[Example]:
+        """Examples of this benchmark; [] if none were kept."""
         path = self.folder / benchmark / "pictures.npz"
-        return _pictures(path) if path.exists() else None
+        return _pictures(path) if path.exists() else []
 
 
 @dataclass(frozen=True)
@@ -133,6 +151,11 @@ class Study:
     def failures(self) -> list[Trial]:
         """The trials that failed."""
         return [trial for trial in self.trials if trial.failed]
+
+    @property
+    def speeds(self) -> list[tuple[str, str, Mapping[str, Any]]]:
+        """(tracker, benchmark, what was measured) of each measurement of speed."""
+        return [(trial.tracker, benchmark, speed) for trial in self.trials for benchmark, speed in trial.speeds.items()]
 
     def trials_of(self, tracker: str) -> list[Trial]:
         """The trials of one tracker."""
@@ -182,50 +205,57 @@ def _trial(entry: Mapping[str, Any], folder: Path) -> Trial:
     return Trial(**given)
 
 
-def _scores(path: Path) -> Scores:
-    entry = _json(path)
+def _scores(folder: Path) -> Scores:
     try:
-        sequences = tuple(entry["sequences"])
-        values = {
-            Quantity(score["measure"], score["protocol"], score["length"]): np.array(score["values"], float)
-            for score in entry["scores"]
-        }
-    except (KeyError, TypeError, ValueError) as error:
-        raise ResultsError(
-            f'{path}: expected {{"sequences", "scores": [{{"measure", "protocol", "length", "values"}}]}}, '
-            f"got {_shown(entry)} ({type(error).__name__}: {error})"
-        ) from error
-    if not sequences or len(set(sequences)) < len(sequences):
-        raise ResultsError(f"{path}: expected the names of one or more different sequences, got {_shown(sequences)}")
-    for quantity, array in values.items():
-        where = f"{path}: {quantity.measure}, {quantity.protocol}, length {quantity.length}"
-        if array.shape != (len(sequences),):
-            raise ResultsError(f"{where}: expected {len(sequences)} values, one a sequence, got shape {array.shape}")
-        if not np.isfinite(array).all():
-            worst = int(np.flatnonzero(~np.isfinite(array))[0])
-            raise ResultsError(f"{where}: expected finite values, got {array[worst]} for sequence {sequences[worst]}")
-    return Scores(sequences, values)
+        stored = score_files.read(folder)
+    except ValueError as error:
+        raise ResultsError(str(error)) from error
+    values: dict[Quantity, Score] = {}
+    for score in stored.scores:
+        subsets = {score.subset: frozenset(score.sequences)}
+        if score.subset == ALL:
+            subsets |= stored.attributes
+        for subset, members in subsets.items():
+            part = _part(score, subset, members)
+            if part.sequences:
+                quantity = Quantity(score.measure, score.protocol, score.length, subset, score.convention)
+                values[quantity] = part
+    return Scores(stored.sequences, values)
 
 
-def _pictures(path: Path) -> Pictures:
+def _part(score: Score, subset: str, members: frozenset[str]) -> Score:
+    """The score of those of these sequences in which anything counts."""
+    rows = [i for i, name in enumerate(score.sequences) if name in members and score.denominator[i].any()]
+    names = tuple(score.sequences[i] for i in rows)
+    return replace(
+        score, subset=subset, sequences=names, numerator=score.numerator[rows], denominator=score.denominator[rows]
+    )
+
+
+def _pictures(path: Path) -> list[Example]:
     try:
         with np.load(path, allow_pickle=False) as stored:
-            pictures = Pictures(
-                tuple(str(name) for name in stored["sequences"]),
-                tuple(int(number) for number in stored["numbers"]),
-                stored["frames"],
-                stored["regions"],
-                stored["groundtruth"],
-                stored.get("attention"),
-            )
+            examples = [
+                Example(
+                    str(name),
+                    tuple(int(number) for number in stored[f"numbers/{i}"]),
+                    stored[f"frames/{i}"],
+                    stored[f"regions/{i}"],
+                    stored[f"groundtruth/{i}"],
+                    stored.get(f"attention/{i}"),
+                )
+                for i, name in enumerate(stored["sequences"])
+            ]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise ResultsError(f"{path}: expected pictures (npz), got {type(error).__name__}: {error}") from error
-    shape = (len(pictures.sequences), len(pictures.numbers))
-    for name in ("frames", "regions", "groundtruth", "attention"):
-        array = getattr(pictures, name)
-        if array is not None and array.shape[:2] != shape:
-            raise ResultsError(f"{path}: {name}: expected shape {(*shape, '...')}, got {array.shape}")
-    return pictures
+    for example in examples:
+        for name in ("frames", "regions", "groundtruth", "attention"):
+            array = getattr(example, name)
+            if array is not None and len(array) != len(example.numbers):
+                raise ResultsError(
+                    f"{path}: {example.sequence}: {name}: expected {len(example.numbers)} of them, got {len(array)}"
+                )
+    return examples
 
 
 def _json(path: Path) -> Any:

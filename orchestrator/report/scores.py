@@ -12,49 +12,65 @@ import numpy as np
 
 from orchestrator.report.paper import Paper
 from orchestrator.report.results import Quantity, Study, Trial
-from trackers.evaluation.statistics import bootstrap_interval
+from trackers.evaluation.scores import Pool, Score, pooled
+from trackers.evaluation.statistics import interval
 
 COLUMNS = (
     "study", "tracker", "benchmark", "protocol", "subset", "length", "fold", "measure",
-    "value", "std", "low", "high", "n", "paper",
+    "value", "std", "low", "high", "n", "paper", "convention",
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Cell:
-    """Scores of one tracker on one benchmark. values: (len(sequences), runs), a run for each seed.
+    """Scores of one tracker on one benchmark, a run for each seed.
 
-    Folds of one seed are one run: each tests its own sequences. The unit of every statistic is the
-    sequence: seeds are averaged, never counted as more sequences.
+    numerator, denominator: (len(sequences), runs, K), the terms of `trackers.evaluation.scores`. Folds of
+    one seed are one run: each tests its own sequences. The unit of every statistic is the sequence:
+    seeds are averaged, never counted as more sequences.
     """
 
+    quantity: Quantity
     sequences: tuple[str, ...]
-    values: np.ndarray
+    numerator: np.ndarray
+    denominator: np.ndarray
+    pool: Pool = "mean"
 
     @property
     def n(self) -> int:
         """Number of sequences."""
         return len(self.sequences)
 
+    @cached_property
+    def values(self) -> np.ndarray:
+        """(len(sequences), runs): of each sequence by itself."""
+        return pooled(self.numerator, self.denominator, self.pool)
+
     def of(self, sequences: Sequence[str]) -> np.ndarray:
         """The values (len(sequences), runs) of these sequences."""
         rows = {name: i for i, name in enumerate(self.sequences)}
         return self.values[[rows[name] for name in sequences]]
 
-    @property
+    @cached_property
     def mean(self) -> float:
-        """Over sequences and runs."""
-        return float(self.values.mean())
+        """Over sequences, as the measure pools them, and over runs."""
+        return float(pooled(self.numerator.sum(0), self.denominator.sum(0), self.pool).mean())
 
     @property
     def std(self) -> float:
         """Over the sequences of a run (dividing by n, as papers do), averaged over runs."""
         return float(self.values.std(0).mean())
 
+    @property
+    def score(self) -> Score:
+        """The terms averaged over runs, for statistics over sequences."""
+        q, terms = self.quantity, (self.numerator.mean(1), self.denominator.mean(1))
+        return Score(q.measure, q.convention, q.protocol, q.subset, q.length, self.sequences, *terms, self.pool)
+
     @cached_property
     def interval(self) -> tuple[float, float]:
         """95% bootstrap interval of the mean, resampling sequences."""
-        return bootstrap_interval(self.values.mean(1))
+        return interval(self.score)
 
 
 def pool(trials: Iterable[Trial], benchmark: str, quantity: Quantity) -> Cell | None:
@@ -62,17 +78,25 @@ def pool(trials: Iterable[Trial], benchmark: str, quantity: Quantity) -> Cell | 
 
     Where seeds tested different sequences (a fold of one failed), those that all of them tested count.
     """
-    runs: dict[int, dict[str, float]] = {}
+    runs: dict[int, dict[str, tuple[np.ndarray, np.ndarray]]] = {}
+    kind: Pool = "mean"
     for trial in trials:
         scores = trial.scores.get(benchmark)
         if scores is not None and quantity in scores.values:
-            run = runs.setdefault(trial.seed, {})
-            run.update(zip(scores.sequences, scores.values[quantity].tolist(), strict=True))
+            score = scores.values[quantity]
+            kind = score.pool
+            terms = zip(score.numerator, score.denominator, strict=True)
+            runs.setdefault(trial.seed, {}).update(zip(score.sequences, terms, strict=True))
     sequences = sorted(set.intersection(*(set(run) for run in runs.values()))) if runs else []
     if not sequences:
         return None
-    values = np.array([[run[name] for run in runs.values()] for name in sequences])  # (sequences, runs)
-    return Cell(tuple(sequences), values)
+    width = max(len(numerator) for run in runs.values() for numerator, _ in run.values())
+    terms_of = np.zeros((2, len(sequences), len(runs), width))  # an EAO curve is as long as the fold's longest sequence
+    for j, run in enumerate(runs.values()):
+        for i, name in enumerate(sequences):
+            for k, term in enumerate(run[name]):
+                terms_of[k, i, j, : len(term)] = term
+    return Cell(quantity, tuple(sequences), terms_of[0], terms_of[1], kind)
 
 
 @dataclass(frozen=True)
@@ -138,7 +162,7 @@ def _row(cell: Cell, quantity: Quantity, fold: int | str, printed: float | None)
     low, high = cell.interval
     return {
         "protocol": quantity.protocol,
-        "subset": "all",
+        "subset": quantity.subset,
         "length": quantity.length,
         "fold": fold,
         "measure": quantity.measure,
@@ -148,6 +172,7 @@ def _row(cell: Cell, quantity: Quantity, fold: int | str, printed: float | None)
         "high": high,
         "n": cell.n,
         "paper": printed,
+        "convention": quantity.convention,
     }
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from orchestrator.report import paper, results, scores
+from orchestrator.report.summary import Summary, shown, summaries
 
-_TRACKER, _CELL = 22, 13  # widths in characters
+_TRACKER, _CELL, _WIDE = 22, 13, 18  # widths in characters
+_COLUMNS = 3  # measures beside each other
 
 
 def print_tables(folder: Path) -> None:
@@ -25,7 +27,43 @@ def as_text(folder: Path) -> str:
 def _study(study: results.Study) -> str:
     reported = paper.load(study.name)
     grid = scores.grid(study, reported)
-    measure = reported.measure.replace("_", " ")
+    parts = [_by_length(study, grid, reported.measure)] if study.lengths else []
+    parts += [_summary(study, summary) for summary in summaries(grid)]
+    if study.speeds:
+        parts.append(_speeds(study))
+    return "\n\n".join(parts)
+
+
+def _summary(study: results.Study, summary: Summary) -> str:
+    title = f"{study.name}: {summary.benchmark}, {summary.protocol}, convention {summary.convention}"
+    lines = [title]
+    for first in range(0, len(summary.measures), _COLUMNS):
+        measures = summary.measures[first : first + _COLUMNS]
+        lines += [
+            "",
+            " " * _TRACKER
+            + "".join(f"{measure.replace('_', ' ').replace('normalized', 'norm.'):>{_WIDE}}" for measure in measures),
+        ]
+        for tracker in study.trackers:
+            cells = [summary.cell(tracker, measure) for measure in measures]
+            failed = "failed" if summary.grid.failed(tracker, summary.benchmark) else "-"
+            texts = [failed if c is None else shown(m, c.mean) for m, c in zip(measures, cells, strict=True)]
+            lines.append(f"  {tracker:<{_TRACKER - 2}}" + "".join(f"{text:>{_WIDE}}" for text in texts))
+    return "\n".join(lines)
+
+
+def _speeds(study: results.Study) -> str:
+    lines = [f"{study.name}: speed, one video at a time, alone on its node", ""]
+    lines.append(" " * _TRACKER + "".join(f"{name:>{_WIDE}}" for name in ("fps", "with decoding", "EFO")))
+    for tracker, benchmark, speed in study.speeds:
+        numbers = (speed["fps"], speed["fps_with_decoding"], speed["efo"])
+        row = f"  {tracker:<{_TRACKER - 2}}" + "".join(f"{number:>{_WIDE}.1f}" for number in numbers)
+        lines.append(f"{row}  {benchmark}, {speed['hardware']}")
+    return "\n".join(lines)
+
+
+def _by_length(study: results.Study, grid: scores.Grid, measure: str) -> str:
+    measure = measure.replace("_", " ")
     lines = [f"{study.name}: {measure}, mean ± std over sequences, by length in frames"]
     for benchmark in study.benchmarks:
         lines += ["", f"{benchmark:<{_TRACKER}}" + "".join(f"{length:>{_CELL}}" for length in study.lengths)]

@@ -9,16 +9,19 @@ import tempfile
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
 from orchestrator import lineage, params, plan, work
-from orchestrator.conduct import conduct, look
+from orchestrator.conduct import conduct, find_data, look
 from orchestrator.executor import Settings
 from orchestrator.files import write_json
 from orchestrator.progress import Board
+from orchestrator.report import paper, results, scores
 from orchestrator.store import Store, StoreBusyError
+from trackers.evaluation import archive
 
 
 @pytest.fixture(params=["local", "ray"])
@@ -69,8 +72,54 @@ def test_results_hold_what_the_report_reads(project):
         ("average_overlap", 4, 4),
         ("average_overlap", 8, 4),
     ]
-    with np.load(folder / "test" / "trajectories.npz", allow_pickle=False) as stored:
-        assert stored["regions"].shape == stored["groundtruth"].shape == (4, 8, 4)
+    sequences, trajectories = archive.load(folder / "test" / "one_pass" / "trajectories.npz")
+    assert [s.groundtruth.shape for s in sequences] == [t.regions.shape for t in trajectories] == [(8, 4)] * 4
+
+
+def write_otb(root: Path, lengths: list[int]) -> None:
+    """A bright square that moves, in OTB's layout: one sequence of each length."""
+    for number, length in enumerate(lengths):
+        folder = root / f"Square{number}"
+        (folder / "img").mkdir(parents=True)
+        boxes = [(4 + t + 1, 4 + number + 1, 8, 8) for t in range(length)]
+        (folder / "groundtruth_rect.txt").write_text("".join(f"{x},{y},{w},{h}\n" for x, y, w, h in boxes))
+        for t, (x, y, w, h) in enumerate(boxes):
+            image = np.zeros((32, 40, 3), np.uint8)
+            image[y - 1 : y - 1 + h, x - 1 : x - 1 + w] = 200
+            cv2.imwrite(str(folder / "img" / f"{t + 1:04d}.png"), image)
+
+
+def test_cross_validation_tests_every_sequence_once(project, params):
+    """In k folds each sequence, whatever its length, is tested by one training that has not seen it; all are pooled."""
+    write_otb(project.root / "data" / "otb", [5, 7, 6, 9, 8])
+    params["datasets"] = {"OTB": {"format": "otb", "root": "data/otb"}}
+    study = params["studies"]["toy"]
+    study["lengths"] = []
+    study["experiments"] = [
+        {
+            "train": "OTB",
+            "test": ["OTB"],
+            "folds": 5,
+            "protocols": ["one_pass", "temporal_robustness"],
+            "measures": ["success_auc", "average_overlap"],
+            "convention": "otb",
+            "speed": True,
+        }
+    ]
+    project.write(params)
+    assert not conduct(project.options(), project.paths).failures
+    (read,) = results.read(project.paths.results)
+    for tracker in ("Mover", "Identity"):
+        tested = [trial.scores["OTB"].sequences for trial in read.trials_of(tracker)]
+        assert sorted(name for names in tested for name in names) == [f"Square{i}" for i in range(5)]
+        assert all(trial.speeds["OTB"]["fps"] > 0 for trial in read.trials_of(tracker))
+    rows = list(scores.rows(scores.grid(read, paper.load("toy")), paper.load("toy")))
+    whole = [row for row in rows if row["tracker"] == "Mover" and row["measure"] == "success_auc"]
+    assert [(row["protocol"], row["fold"], row["n"]) for row in whole if row["fold"] == "all"] == [
+        ("one_pass", "all", 5),
+        ("temporal_robustness", "all", 5),
+    ]
+    assert len(whole) == 2 * 6
 
 
 def test_a_trial_that_fails_fails_alone(project, params, executor):
@@ -249,7 +298,7 @@ def _give_checkpoints_to_the_other_pause(project) -> None:
     """The pause only slows the training down, but it is a setting and so part of the key."""
     folders = list((project.paths.store / "checkpoints").iterdir())
     assert len(folders) == 1
-    sources = plan.Sources(lineage.Digests(project.paths.digests).folder, lineage.fingerprint)
+    sources = plan.Sources(find_data(project.paths), lineage.fingerprint)
     [trial] = plan.plan(params.load(project.root / "params.yaml"), sources)
     folders[0].rename(folders[0].with_name(trial.training["fit"].key))
 
@@ -299,8 +348,8 @@ def test_a_dry_run_says_what_would_run_and_why(project, params):
     prospect = look(project.options(), project.paths, store)
     assert {job.label: store.why(job) for job in prospect.todo} == {
         "toy / Slow mover / train / seed 1 / fit": "rate: 0.1 -> 0.2",
-        "toy / Slow mover / train / seed 1 / track test": "rate: 0.1 -> 0.2",
-        "toy / Slow mover / train / seed 1 / score test": "its trajectories change",
+        "toy / Slow mover / train / seed 1 / track test / one_pass": "rate: 0.1 -> 0.2",
+        "toy / Slow mover / train / seed 1 / score test": "its one_pass change",
     }
     assert len(prospect.found_done) == 5
 

@@ -3,13 +3,14 @@ from __future__ import annotations
 import pytest
 
 from orchestrator import lineage, params, plan
+from orchestrator.conduct import find_data
 from orchestrator.jobs import in_order
 
 
 @pytest.fixture
 def trials(project):
     def make():
-        sources = plan.Sources(lineage.Digests(project.paths.digests).folder, lineage.fingerprint)
+        sources = plan.Sources(find_data(project.paths), lineage.fingerprint)
         return plan.plan(params.load(project.root / "params.yaml"), sources)
 
     return make
@@ -85,3 +86,67 @@ def test_selecting_what_is_not_there_is_refused(trials):
     assert [t.tracker for t in plan.select(trials(), ["toy"], ["Mover"])] == ["Mover"]
     with pytest.raises(ValueError, match="no tracker 'Runner' in the parameters; expected one of Identity, Mover"):
         plan.select(trials(), [], ["Runner"])
+
+
+def test_a_protocol_is_one_tracking_job_and_scores_are_taken_together(project, params, trials):
+    """Each protocol of an experiment tracks once; one scoring job judges them all, with its measures and convention."""
+    params["studies"]["toy"]["experiments"] = [
+        {
+            "train": "train",
+            "test": ["test"],
+            "protocols": ["one_pass", "temporal_robustness"],
+            "measures": ["success_auc"],
+            "convention": "otb",
+        }
+    ]
+    project.write(params)
+    trial = next(t for t in trials() if t.tracker == "Identity")
+    assert list(trial.tracking) == [("test", "one_pass"), ("test", "temporal_robustness")]
+    (score,) = trial.scores.values()
+    assert list(score.needs) == ["one_pass", "temporal_robustness"]
+    assert (score.arguments["measures"], score.arguments["convention"]) == (["success_auc"], "otb")
+    assert [bool(job.arguments["pictures"]["frames"]) for job in trial.tracking.values()] == [True, False]
+
+
+def test_folds_are_trials_of_their_own(project, params, trials):
+    """Cross-validation trains once a fold, on what that fold does not test; the split is part of the key."""
+    params["studies"]["toy"]["experiments"] = [{"train": "test", "test": ["test"], "folds": 4, "fold_seed": 7}]
+    project.write(params)
+    found = trials()
+    assert [t.name for t in found if t.tracker == "Identity"] == [f"Identity / test / fold {i}" for i in range(4)]
+    second = next(t for t in found if (t.tracker, t.fold) == ("Mover", 1))
+    assert second.name == "Mover / test / fold 1"
+    (fit,) = second.training.values()
+    (track,) = second.tracking.values()
+    assert fit.arguments["train"]["part"] == {"fold": 1, "of": 4, "seed": 7, "side": "train"}
+    assert track.arguments["test"]["part"] == {"fold": 1, "of": 4, "seed": 7, "side": "test"}
+    assert len({job.key for trial in found for job in trial.jobs}) == 4 * (2 * 3 + 2)
+
+
+def test_speed_is_measured_alone_where_asked_for(project, params, trials):
+    """An experiment that asks for speed has one more job a tracker and data set, beside which nothing runs."""
+    params["studies"]["toy"]["experiments"][0]["speed"] = True
+    project.write(params)
+    trial = next(t for t in trials() if t.tracker == "Mover")
+    assert [job.kind for job in trial.jobs] == ["train", "track", "score", "speed"]
+    assert trial.speed["test"].resources.alone
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"protocols": ["two_pass"]}, "protocols: expected some of one_pass, .*got 'two_pass'"),
+        ({"measures": ["beauty"]}, "measures: expected some of .*got 'beauty'"),
+        ({"measures": ["eao"], "convention": "vot"}, "eao means something under supervised_reset; .* one_pass"),
+        ({"measures": ["success_auc"], "convention": "vot"}, "convention: success_auc is defined by .*; got 'vot'"),
+        ({"folds": 0}, "folds: expected at least 1, got 0"),
+        ({"folds": 2}, "folds: expected the training data train to be what is tested, got test"),
+        ({"test": []}, "test: expected at least one data set"),
+    ],
+)
+def test_an_experiment_that_means_nothing_is_refused(change, message, project, params, trials):
+    """Unknown protocols and measures, and those that do not go together, are refused when the parameters are read."""
+    params["studies"]["toy"]["experiments"][0] |= change
+    project.write(params)
+    with pytest.raises(ValueError, match=message):
+        trials()

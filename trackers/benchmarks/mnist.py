@@ -15,6 +15,9 @@ from typing import Literal
 
 import numpy as np
 
+from trackers.benchmarks import files
+from trackers.benchmarks.files import Files
+
 Split = Literal["train", "test"]
 PREFIX: dict[Split, str] = {"train": "train", "test": "t10k"}
 KINDS = {1: "labels", 3: "images"}
@@ -27,8 +30,9 @@ def read(folder: Path, split: Split) -> tuple[np.ndarray, np.ndarray]:
     and what came, where one is damaged or cut short, holds something else, or where images and labels
     do not fit together or a digit is not among them.
     """
-    images_path, images = _read(folder, split, 3)
-    labels_path, labels = _read(folder, split, 1)
+    held = files.open(folder)
+    images_path, images = _read(held, split, 3)
+    labels_path, labels = _read(held, split, 1)
     if images.shape[1] != images.shape[2] or 0 in images.shape:
         shape = " x ".join(map(str, images.shape))
         raise ValueError(f"{images_path}: expected square images, at least one, got {shape} (images x rows x columns)")
@@ -56,19 +60,19 @@ def _name(split: Split, dimensions: int) -> str:
     return f"{PREFIX[split]}-{KINDS[dimensions]}-idx{dimensions}-ubyte"
 
 
-def _read(folder: Path, split: Split, dimensions: int) -> tuple[Path, np.ndarray]:
-    plain = folder / _name(split, dimensions)
-    packed = plain.with_name(f"{plain.name}.gz")
-    if plain.exists():
-        path, content = plain, plain.read_bytes()
-    elif packed.exists():
-        path = packed
+def _read(held: Files, split: Split, dimensions: int) -> tuple[str, np.ndarray]:
+    plain = _name(split, dimensions)
+    packed = f"{plain}.gz"
+    if plain in held:
+        path, content = held.show(plain), bytes(held.read(plain))
+    elif packed in held:
+        path = held.show(packed)
         try:
-            content = gzip.decompress(packed.read_bytes())
+            content = gzip.decompress(held.read(packed))
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise ValueError(f"{path}: expected a whole gzip file, got a damaged one: {error}") from error
     else:
-        raise FileNotFoundError(f"{folder}: expected {plain.name} or {packed.name}, got neither")
+        raise FileNotFoundError(f"{held.root}: expected {plain} or {packed}, got neither")
     kind, header = KINDS[dimensions], 4 + 4 * dimensions
     magic = struct.pack("4B", 0, 0, 8, dimensions)
     if len(content) < header:

@@ -79,7 +79,7 @@ def _first_of_sequence(sequence: Sequence, length: int) -> Sequence:
         sequence,
         frames=Unseen(length),
         groundtruth=sequence.groundtruth[:length],
-        regions=None if sequence.regions is None else First(sequence.regions, length),
+        regions=None if sequence.regions is None else Span(sequence.regions, 0, length),
         labelled=None if sequence.labelled is None else sequence.labelled[:length],
         omitted=None if sequence.omitted is None else sequence.omitted[:length],
         tags={name: flags[:length] for name, flags in sequence.tags.items()},
@@ -87,24 +87,28 @@ def _first_of_sequence(sequence: Sequence, length: int) -> Sequence:
 
 
 def _first_of_run(run: Trajectory, length: int) -> Trajectory:
-    masks = None if run.masks is None else First(run.masks, length)
-    return replace(run, regions=run.regions[:length], events=run.events[:length], masks=masks)
+    if len(run) <= length:
+        return run
+    seconds = None if run.seconds is None else run.seconds[:length]
+    masks = None if run.masks is None else Span(run.masks, 0, length)
+    return replace(run, regions=run.regions[:length], events=run.events[:length], masks=masks, seconds=seconds)
 
 
 @dataclass(frozen=True)
-class First:
-    """The first `length` of some regions."""
+class Span:
+    """`length` of some regions, from number `start` on."""
 
     regions: Regions
+    start: int
     length: int
 
     def __len__(self) -> int:
-        return min(self.length, len(self.regions))
+        return self.length
 
     def __getitem__(self, t: int) -> Region:
-        if t >= self.length:
-            raise IndexError(f"expected a frame below {self.length}, got {t}")
-        return self.regions[t]
+        if not 0 <= t < self.length:
+            raise IndexError(f"expected a frame from 0 to {self.length - 1}, got {t}")
+        return self.regions[self.start + t]
 
 
 def gather(sequences: Iterable[Sequence], trajectories: Iterable[Trajectory], protocol: str) -> Results:

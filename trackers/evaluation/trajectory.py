@@ -26,7 +26,8 @@ class Trajectory:
     sequence: its name. regions: (frames, 4) boxes, or (frames, 8) where some are polygons, boxes among
     them with NaN behind; the given region where INITIALIZED, NaN where SKIPPED or FAILED, and where the
     tracker said nothing usable. events: int8 (frames,) of `Event`. run: number of the repetition, segment
-    or perturbation, from 0. masks: bool (height, width) by frame, of trackers that give masks.
+    or perturbation, from 0. masks: bool (height, width) by frame, of trackers that give masks. seconds:
+    (frames,) that the tracker took, NaN where it was not measured.
     """
 
     sequence: str
@@ -34,6 +35,7 @@ class Trajectory:
     events: np.ndarray
     run: int = 0
     masks: Regions | None = None
+    seconds: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if self.regions.ndim != 2 or self.regions.shape[1] not in (4, 8) or self.events.shape != self.regions.shape[:1]:
@@ -44,3 +46,13 @@ class Trajectory:
 
     def __len__(self) -> int:
         return len(self.regions)
+
+    @property
+    def boxes(self) -> np.ndarray:
+        """(frames, 4): the regions, and the bounding boxes of those that are polygons."""
+        if self.regions.shape[1] == 4:
+            return self.regions
+        x, y = self.regions[:, 0::2], self.regions[:, 1::2]
+        low = np.stack([x.min(1), y.min(1)], 1)
+        bounding = np.concatenate([low, np.stack([x.max(1), y.max(1)], 1) - low], 1)
+        return np.where(np.isnan(self.regions[:, 4:]).all(1, keepdims=True), self.regions[:, :4], bounding)

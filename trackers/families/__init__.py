@@ -1,10 +1,11 @@
 """Families: all variants of one paper, one module each.
 
-A family is a module with three names:
+A family is a module with these names:
 
     Config                             a frozen dataclass: the settings of one variant
     steps(config) -> [Step]            its training, as a small graph; [] where nothing is trained
     tracker(config, weights, device)   the tracker itself, from the last step's weights ({} if none)
+    stochastic = True                  only where its trackers draw random numbers
 
 `find` takes the word that stands after `family:` in params.yaml: `rectracker` is the module
 `trackers.families.rectracker`; `some.module` is a family outside this package; `module:Class` is a
@@ -26,12 +27,16 @@ from trackers.training import Step, Weights
 
 @dataclass(frozen=True)
 class Family:
-    """What `find` found. module: dotted name of the module that holds it."""
+    """What `find` found. module: dotted name of the module that holds it.
+
+    stochastic: whether its trackers draw random numbers, so that seeds make different runs of them.
+    """
 
     module: str
     Config: type
     steps: Callable[[Any], list[Step]]
     tracker: Callable[[Any, Weights, str], Tracker]
+    stochastic: bool = False
 
 
 def find(name: str) -> Family:
@@ -52,7 +57,7 @@ def find(name: str) -> Family:
     missing = [part for part in ("Config", "steps", "tracker") if not hasattr(module, part)]
     if missing:
         raise ValueError(f"family {name!r}: module {path} has no {', '.join(missing)}")
-    return Family(path, module.Config, module.steps, module.tracker)
+    return Family(path, module.Config, module.steps, module.tracker, getattr(module, "stochastic", False))
 
 
 def _of_class(module: str, tracker_class: Any, name: str) -> Family:
@@ -72,8 +77,12 @@ def _of_class(module: str, tracker_class: Any, name: str) -> Family:
     config_class = make_dataclass("Config", fields, frozen=True, kw_only=True)
     config_class.__module__ = module  # where the names in its annotations mean something
 
+    stochastic = getattr(tracker_class, "stochastic", False)
+
     def tracker(config: Any, weights: Weights, device: str) -> Tracker:
         create: Callable[[], Any] = partial(tracker_class, **vars(config))
-        return create() if issubclass(tracker_class, Tracker) else SingleTracker(create)
+        if issubclass(tracker_class, Tracker):
+            return create()
+        return SingleTracker(create, stochastic, getattr(tracker_class, "region", "box"))
 
-    return Family(module, config_class, lambda config: [], tracker)
+    return Family(module, config_class, lambda config: [], tracker, stochastic)

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from orchestrator import score_files
 from orchestrator.report.build import build
+from trackers.evaluation.scores import Score
 
 SETS = ("MNIST-Single-Same", "MNIST-Single-Diff", "MNIST-Multi-Same", "MNIST-Multi-Diff")
 TRAINED = ("RecTracker-ID", "RecTracker-Att-1", "RecTracker-Att-3", "ConvTracker")
@@ -51,18 +53,21 @@ def scores_of(tracker: str, benchmark: str, sequences: int, seed: int = 1) -> di
     return {length: np.clip(values - 0.03 * i, 0, 1) for i, length in enumerate(LENGTHS)}
 
 
+def overlap_score(names: tuple[str, ...], length: int, values: np.ndarray) -> Score:
+    """The average overlap at that length, one value a sequence."""
+    return Score(
+        "average_overlap", "trackmeet", "one_pass", "all", length, names, values[:, None], np.ones((len(names), 1))
+    )
+
+
 def write_trial(folder: Path, entry: dict[str, Any], sequences: int) -> None:
     """Everything that one trial leaves."""
     for benchmark in entry["benchmarks"]:
         target = folder / entry["folder"] / benchmark
         target.mkdir(parents=True)
         values = scores_of(entry["tracker"], benchmark, sequences, entry["seed"])
-        scores = [
-            {"measure": "average_overlap", "protocol": "one_pass", "length": length, "values": v.tolist()}
-            for length, v in values.items()
-        ]
-        names = [f"{i:04d}" for i in range(sequences)]
-        (target / "scores.json").write_text(json.dumps({"sequences": names, "scores": scores}))
+        names = tuple(f"{i:04d}" for i in range(sequences))
+        score_files.write(target, names, {}, [overlap_score(names, length, v) for length, v in values.items()])
         (target / "pictures.npz").write_bytes(pictures(masks="Att" in entry["tracker"]))
     if entry["train"]:
         steps = np.arange(0, 500, 10)
@@ -83,16 +88,17 @@ def pictures(masks: bool) -> bytes:
     frames = np.clip(255 * (distance < 12) + noise, 0, 255).astype(np.uint8)
     groundtruth = np.broadcast_to(np.concatenate([centres - 12, np.full_like(centres, 24)], -1), (2, len(numbers), 4))
     regions = groundtruth + rng.normal(0, 3, groundtruth.shape)
-    attention = {"attention": np.broadcast_to(np.exp(-(distance**2) / 800), frames.shape).astype(np.float16)}
-    np.savez_compressed(
-        file,
-        frames=np.repeat(frames[..., None], 3, -1),
-        regions=regions.astype(float),
-        groundtruth=groundtruth.astype(float),
-        sequences=np.array(["0000", "0001"]),
-        numbers=numbers,
-        **(attention if masks else {}),
-    )
+    attention = np.broadcast_to(np.exp(-(distance**2) / 800), frames.shape).astype(np.float16)
+    kept: dict[str, np.ndarray] = {"sequences": np.array(["0000", "0001"])}
+    for i in range(2):
+        kept |= {
+            f"numbers/{i}": numbers,
+            f"frames/{i}": np.repeat(frames[i][..., None], 3, -1),
+            f"regions/{i}": regions[i].astype(float),
+            f"groundtruth/{i}": groundtruth[i].astype(float),
+            **({f"attention/{i}": attention[i]} if masks else {}),
+        }
+    np.savez_compressed(file, **kept)
     return file.getvalue()
 
 

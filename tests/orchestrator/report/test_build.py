@@ -4,6 +4,7 @@ import csv
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 
 from orchestrator.report import claims, figures, scores
 from orchestrator.report.build import build, trial_figures
-from orchestrator.report.results import Pictures, ResultsError
+from orchestrator.report.results import Example, ResultsError
 from orchestrator.report.tables import as_text
 
 Write = Callable[..., Path]
@@ -158,16 +159,16 @@ def test_a_terminal_of_80_columns_is_enough(results_folder: Path) -> None:
     assert sum(bool(re.fullmatch(r"  RecTracker-ID +(0\.\d\d ± 0\.\d\d *){4}", line)) for line in lines) == 4
 
 
-def pictures(attention: np.ndarray | None = None, height: int = 100) -> Pictures:
-    """One black sequence of one frame, groundtruth in its upper left, prediction absent."""
-    frames = np.zeros((1, 1, height, height), np.uint8)
-    truth = np.array([[[10.0, 20.0, 30.0, 40.0]]])
-    return Pictures(("s",), (0,), frames, np.full((1, 1, 4), np.nan), truth, attention)
+def example(attention: np.ndarray | None = None, height: int = 100) -> Example:
+    """A black sequence of one frame, groundtruth in its upper left, prediction absent."""
+    frames = np.zeros((1, height, height), np.uint8)
+    truth = np.array([[10.0, 20.0, 30.0, 40.0]])
+    return Example("s", (0,), frames, np.full((1, 4), np.nan), truth, attention)
 
 
 def test_boxes_are_drawn_where_they_are() -> None:
     """A box of x 10, y 20, width 30, height 40 has its outer edge there in the frame shown at twice the size."""
-    strip = figures.boxes_strip(pictures(), 0)
+    strip = figures.boxes_strip(example())
     rows, columns = np.nonzero((strip == figures.GROUNDTRUTH).all(-1))
     assert strip.shape == (200, 200, 3)
     assert abs(rows.min() - 40) <= 1
@@ -179,7 +180,7 @@ def test_boxes_are_drawn_where_they_are() -> None:
 
 def test_large_frames_are_shown_smaller() -> None:
     """A frame of 400 pixels is shown at 200, its boxes with it."""
-    strip = figures.boxes_strip(pictures(height=400), 0)
+    strip = figures.boxes_strip(example(height=400))
     rows, _ = np.nonzero((strip == figures.GROUNDTRUTH).all(-1))
     assert strip.shape == (200, 200, 3)
     assert abs(rows.min() - 10) <= 1
@@ -187,17 +188,17 @@ def test_large_frames_are_shown_smaller() -> None:
 
 def test_masks_show_shares_of_their_maximum() -> None:
     """A mask is shown relative to its largest value, over the frame that it weights; an empty one is black."""
-    attention = np.zeros((1, 1, 100, 100), np.float16)
+    attention = np.zeros((1, 100, 100), np.float16)
     attention[..., :50] = 40.0
     attention[..., 50:] = 10.0
-    view = pictures(attention)
-    strip = figures.masks_strip(Pictures(**{**vars(view), "frames": view.frames + 200}), 0)
+    view = example(attention)
+    strip = figures.masks_strip(replace(view, frames=view.frames + 200))
     mask, masked = strip[:200], strip[-200:]
     assert np.unique(mask[:, :100]).tolist() == [255]
     assert np.unique(mask[:, 100:]).tolist() == [64]
     assert np.unique(masked[:, :100]).tolist() == [200]
     assert np.unique(masked[:, 100:]).tolist() == [50]
-    assert not figures.masks_strip(pictures(attention * 0), 0)[:200].any()
+    assert not figures.masks_strip(example(attention * 0))[:200].any()
 
 
 def test_pictures_are_written_in_rgb(report: Path) -> None:

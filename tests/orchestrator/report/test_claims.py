@@ -10,12 +10,18 @@ from hypothesis import strategies as st
 from orchestrator.report import claims, paper
 from orchestrator.report.claims import decide
 from orchestrator.report.paper import Claim, Paper, PaperTable, Printed
-from orchestrator.report.results import Study
+from orchestrator.report.results import Quantity, Study
 from orchestrator.report.scores import Cell, Grid
 
 SETS, LENGTHS = ("one", "two"), (20, 40)
 NAMES = tuple(f"{i:03d}" for i in range(60))
 HARD = np.random.default_rng(7).normal(0, 0.2, len(NAMES))  # what makes a sequence easy or hard for every tracker
+
+
+def cell_of(names: tuple[str, ...], values: np.ndarray, length: int) -> Cell:
+    """A plain mean over sequences, of one run."""
+    terms = values[:, None, None]
+    return Cell(Quantity("average_overlap", "one_pass", length), names, terms, np.ones_like(terms))
 
 
 def grid(means: dict[tuple[str, str, int], float], spread: dict[str, float] | None = None) -> Grid:
@@ -24,7 +30,7 @@ def grid(means: dict[tuple[str, str, int], float], spread: dict[str, float] | No
     for i, ((tracker, benchmark, length), mean) in enumerate(means.items()):
         own = np.random.default_rng(i).normal(0, 0.01, len(NAMES))
         values = mean + (spread or {}).get(tracker, 1.0) * (HARD - HARD.mean()) + own - own.mean()
-        cells[tracker, benchmark, length] = Cell(NAMES, values[:, None])
+        cells[tracker, benchmark, length] = cell_of(NAMES, values, length)
     return Grid(Study("s", "sample", {}, LENGTHS, ("A", "B"), SETS, ()), {}, cells)
 
 
@@ -146,7 +152,7 @@ def test_sequences_that_one_side_lacks_do_not_count() -> None:
     """Only sequences that both trackers have are compared."""
     study = grid(even(0.6, 0.5))
     cells = {
-        key: Cell(NAMES[:10], cell.values[:10]) if key == ("B", "one", 20) else cell
+        key: cell_of(NAMES[:10], cell.values[:10, 0], 20) if key == ("B", "one", 20) else cell
         for key, cell in study.cells.items()
     }
     finding = found(claim("better_on_average", benchmarks=("one",)), Grid(study.study, {}, cells))
@@ -157,7 +163,9 @@ def test_trackers_without_a_sequence_in_common_are_not_compared() -> None:
     """Two trackers that were tested on different sequences leave the claim not tested."""
     study = grid(even(0.6, 0.5))
     other = {
-        key: Cell(tuple(f"x{name}" for name in NAMES), c.values) for key, c in study.cells.items() if key[0] == "B"
+        key: cell_of(tuple(f"x{name}" for name in NAMES), c.values[:, 0], key[2])
+        for key, c in study.cells.items()
+        if key[0] == "B"
     }
     finding = found(claim("better_on_average"), Grid(study.study, {}, {**study.cells, **other}))
     assert (finding.verdict, finding.contrasts) == ("not tested", ())

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from orchestrator.report import results
@@ -41,21 +42,32 @@ def _edit(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]:
     return damage
 
 
+def _terms(name: str, value: float) -> Callable[[Path], None]:
+    def damage(path: Path) -> None:
+        with np.load(path.with_name("terms.npz")) as stored:
+            terms = dict(stored)
+        terms[name][3] = value
+        np.savez(path.with_name("terms.npz"), **terms)
+
+    return damage
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
         (Path.unlink, "expected this file, got nothing there"),
         (lambda path: path.write_text('{"sequences": ["0000", "00'), "expected JSON, got JSONDecodeError"),
         (lambda path: path.write_bytes(b"\xff\xfe"), "expected JSON, got UnicodeDecodeError"),
-        (lambda path: path.write_text("[]"), 'expected {"sequences", "scores".* got \\[\\]'),
+        (lambda path: path.write_text("[]"), 'expected {"sequences", "attributes", "scores".*TypeError'),
         (_edit(lambda entry: entry.pop("sequences")), "expected .*KeyError: 'sequences'"),
         (_edit(lambda entry: entry["scores"][0].pop("length")), "expected .*KeyError: 'length'"),
-        (_edit(lambda entry: entry["scores"][1]["values"].pop()), r"length 40: expected 12 values.* got shape \(11,\)"),
         (
-            _edit(lambda entry: entry["scores"][0]["values"].__setitem__(3, float("nan"))),
-            "length 20: expected finite values, got nan for sequence 0003",
+            _edit(lambda entry: entry["scores"][1]["sequences"].pop()),
+            r"length 40: expected terms of 11 sequences, got shapes \(12, 1\)",
         ),
-        (_edit(lambda entry: entry["scores"][0]["values"].__setitem__(0, "high")), "expected .*ValueError"),
+        (_terms("numerator/0", float("nan")), "length 20: expected finite terms, got others for sequence 0003"),
+        (lambda path: path.with_name("terms.npz").unlink(), "expected .*terms beside it, got FileNotFoundError"),
+        (lambda path: path.with_name("terms.npz").write_bytes(b"PK"), "expected .*terms beside it, got ValueError"),
         (
             _edit(lambda entry: entry["sequences"].__setitem__(1, "0000")),
             "expected the names of .* different sequences",

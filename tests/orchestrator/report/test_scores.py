@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from orchestrator import score_files
 from orchestrator.report import paper, results, scores
 from orchestrator.report.results import Quantity
+from trackers.evaluation.scores import Score
 
 Write = Callable[..., Path]
 AT_20 = Quantity("average_overlap", "one_pass", 20)
@@ -19,9 +21,9 @@ AT_20 = Quantity("average_overlap", "one_pass", 20)
 
 def set_values(folder: Path, trial: dict[str, Any], benchmark: str, values: dict[str, float]) -> None:
     """Make these, by sequence, the trial's only scores there: of length 20."""
-    score = {"measure": "average_overlap", "protocol": "one_pass", "length": 20, "values": list(values.values())}
-    path = folder / "rectracker" / trial["folder"] / benchmark / "scores.json"
-    path.write_text(json.dumps({"sequences": list(values), "scores": [score]}))
+    names, numbers = tuple(values), np.array(list(values.values()))[:, None]
+    score = Score("average_overlap", "trackmeet", "one_pass", "all", 20, names, numbers, np.ones_like(numbers))
+    score_files.write(folder / "rectracker" / trial["folder"] / benchmark, names, {}, [score])
 
 
 def table_of(study: results.Study) -> list[dict[str, object]]:
