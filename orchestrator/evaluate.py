@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.report.scores import COLUMNS, Cell
+from orchestrator.report.scores import COLUMNS
 from trackers.benchmarks.catalogue import Benchmark
 from trackers.evaluation import result_files
 from trackers.evaluation.measure import CONVENTIONS, Convention
 from trackers.evaluation.measures import MEASURES
 from trackers.evaluation.results import ALL, Results, gather
 from trackers.evaluation.scores import Score
+from trackers.evaluation.significance import average_ranks, comparisons
+from trackers.evaluation.statistics import interval, paired, std
 
 
 @dataclass(frozen=True)
@@ -25,12 +27,6 @@ class Entry:
     tracker: str
     benchmark: str
     score: Score
-
-    @property
-    def cell(self) -> Cell:
-        """Its statistics over sequences."""
-        score = self.score
-        return Cell(score.sequences, score.numerator[:, None], score.denominator[:, None], score.pool)
 
 
 @dataclass(frozen=True)
@@ -56,9 +52,10 @@ def evaluate(
     """Score the results below `results` by the groundtruth below `root`, in each of the conventions.
 
     protocol: None: as recognised from the results. trackers, measures: (): all that are there, and those that
-    people mean by the benchmark's results. subsets: attributes or tags; None: each of them, and all
-    sequences. cut: see `result_files.read`. Raises DataError that lists every problem of either folder,
-    ValueError for a name that is not known, or a measure that a convention or the protocol does not define.
+    people mean by the benchmark's results; of several conventions, each takes the measures that it defines.
+    subsets: attributes or tags; None: each of them, and all sequences. cut: see `result_files.read`. Raises
+    DataError that lists every problem of either folder, ValueError for a name that is not known, or a measure
+    that the convention or the protocol does not define.
     """
     collection = benchmark.open(root)
     submissions = result_files.read(results, collection, cut)
@@ -66,6 +63,9 @@ def evaluate(
     for tracker in trackers:
         if tracker not in there:
             raise ValueError(f"tracker: expected one of {', '.join(there)}, got {tracker}")
+    for measure in measures:
+        if measure not in MEASURES:
+            raise ValueError(f"measure: expected one of {', '.join(MEASURES)}, got {measure}")
     notes = []
     missing = benchmark.missing(collection)
     if missing:
@@ -78,13 +78,15 @@ def evaluate(
         found = gather(collection, submission.trajectories, protocol or submission.protocol)
         found = replace(found, interval=benchmark.eao)
         for convention in conventions:
-            entries += [
-                Entry(submission.tracker, benchmark.name, score)
-                for score in _scores(found, convention, benchmark, measures, subsets)
-            ]
+            known = _known(convention, found.protocol)
+            named = [name for name in measures if len(conventions) == 1 or name in known]
+            chosen = named if measures else [name for name in benchmark.measures if name in known] or known
+            scores = _scores(found, convention, chosen, subsets)
+            entries += [Entry(submission.tracker, benchmark.name, score) for score in scores]
     if not entries:
-        known = ", ".join(f"{c} ({', '.join(_known(c, found.protocol))})" for c in CONVENTIONS)
-        raise ValueError(f"expected a convention with measures for {found.protocol}: {known}")
+        defined = {c: _known(c, found.protocol) for c in CONVENTIONS}
+        listed = "; ".join(f"{c}: {', '.join(names)}" for c, names in defined.items() if names)
+        raise ValueError(f"expected a convention with measures for {found.protocol} ({listed})")
     return Evaluation(tuple(entries), tuple(notes))
 
 
@@ -106,31 +108,25 @@ def as_text(evaluation: Evaluation) -> str:
         measures = list(dict.fromkeys(entry.score.measure for entry in entries))
         ranked = _ranked([entry for entry in entries if entry.score.measure == measures[0]])
         of = {(entry.tracker, entry.score.measure): entry for entry in entries}
-        title = f"{entries[0].benchmark}, convention {convention}, {protocol}, {_count(ranked[0].cell.n, 'sequence')}"
+        count = _count(len(ranked[0].score.sequences), "sequence")
+        title = f"{entries[0].benchmark}, convention {convention}, {protocol}, {count}"
         table = [["tracker", *map(_heading, measures)]]
         for entry in ranked:
             found = (of.get((entry.tracker, measure)) for measure in measures)
             table.append([entry.tracker, *("" if one is None else _with_interval(one) for one in found)])
         parts.append("\n".join([title + (f", {subset}" if subset != ALL else ""), *_aligned(table)]))
+        if len(ranked) > 1 and subset == ALL:
+            parts.append(_against_first(ranked))
     return "\n\n".join(parts)
 
 
 def _scores(
-    found: Results,
-    convention: Convention,
-    benchmark: Benchmark,
-    measures: Sequence[str],
-    subsets: Sequence[str] | None,
+    found: Results, convention: Convention, measures: Sequence[str], subsets: Sequence[str] | None
 ) -> Iterator[Score]:
-    for name in measures:
-        if name not in MEASURES:
-            raise ValueError(f"measure: expected one of {', '.join(MEASURES)}, got {name}")
-    known = _known(convention, found.protocol)
-    chosen = measures or [name for name in benchmark.measures if name in known] or known
     for subset in found.subsets if subsets is None else subsets:
         if subset not in found.subsets:
             raise ValueError(f"subset: expected one of {', '.join(found.subsets)}, got {subset}")
-        for name in chosen:
+        for name in measures:
             yield MEASURES[name](found, convention, subset)
 
 
@@ -140,14 +136,9 @@ def _known(convention: Convention, protocol: str) -> list[str]:
 
 
 def _row(entry: Entry) -> tuple[Any, ...]:
-    score, cell = entry.score, entry.cell
-    std = float(np.nanstd(cell.values)) if cell.n and np.isfinite(cell.values).any() else np.nan
+    score = entry.score
     place = ("", entry.tracker, entry.benchmark, score.protocol, score.subset, score.length, ALL, score.measure)
-    return (*place, score.value, std, *_interval(entry), cell.n, None, score.convention)
-
-
-def _interval(entry: Entry) -> tuple[float, float]:
-    return entry.cell.interval if entry.cell.n else (np.nan, np.nan)
+    return (*place, score.value, std(score), *interval(score), len(score.sequences), None, score.convention)
 
 
 def _finite(value: Any) -> Any:
@@ -168,12 +159,34 @@ def _heading(measure: str) -> str:
 def _with_interval(entry: Entry) -> str:
     if np.isnan(entry.score.value):
         return "-"
-    value, low, high = (_shown(number) for number in (entry.score.value, *_interval(entry)))
+    value, low, high = (_shown(number) for number in (entry.score.value, *interval(entry.score)))
     return f"{value} [{low}, {high}]"
 
 
+def _against_first(ranked: list[Entry]) -> str:
+    """What the best has before each of the others, over the sequences of both, and how sure that is."""
+    first, better = ranked[0], MEASURES[ranked[0].score.measure].better
+    values = {entry.tracker: entry.score.values for entry in ranked}
+    tests = {test.b: test for test in comparisons(values, control=first.tracker)}
+    ranks = average_ranks(values, better)
+    table = [["", "difference [95%]", "p", "p, Holm", "average rank"]]
+    for entry in ranked:
+        rank = f"{ranks[entry.tracker]:.2f}"
+        if entry is first:
+            table.append([entry.tracker, "", "", "", rank])
+            continue
+        found, test = paired(first.score, entry.score), tests[entry.tracker]
+        difference = f"{_shown(found.effect)} [{_shown(found.low)}, {_shown(found.high)}]"
+        table.append([entry.tracker, difference, f"{test.p:.2g}", f"{test.adjusted:.2g}", rank])
+    title = (
+        f"{first.score.measure}, {first.tracker} against each other (bootstrap over sequences; Wilcoxon signed-rank)"
+    )
+    return "\n".join([title, *_aligned(table)])
+
+
 def _shown(value: float) -> str:
-    return f"{value:.3f}" if abs(value) < 1 else f"{value:.2f}"
+    size = abs(value)
+    return f"{value:.2f}" if size >= 1 else f"{value:.3f}" if size >= 0.01 or size == 0 else f"{value:.3g}"
 
 
 def _aligned(table: Iterable[Sequence[str]]) -> list[str]:

@@ -6,7 +6,7 @@ import json
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 
@@ -60,7 +60,7 @@ def evaluate(
     from trackers.evaluation.measure import CONVENTIONS, Convention
 
     known = find(benchmark)
-    named = cast(Convention, known.convention if convention is None else convention.value)
+    named: Convention = known.convention if convention is None else convention.value
     evaluation = judge(
         known,
         root,
@@ -85,9 +85,8 @@ def export(
 ) -> None:
     """Write the trajectories in build/results as files that other toolkits score."""
     from orchestrator.export import export as write
-    from trackers.evaluation.result_files import Format
 
-    folders, left_out = write(here().results, cast(Format, format.value), out, study or (), tracker or ())
+    folders, left_out = write(here().results, format.value, out, study or (), tracker or ())
     for what in left_out:
         print(f"note: {what}: format {format.value} has no place for this protocol", file=sys.stderr)
     for folder in folders:

@@ -69,12 +69,12 @@ def compare(
             "| benchmark | tracker | measure | convention | published | ours |",
             "|---|---|---|---|---|---|",
         ]
-        for row, value in published.compare(data):
-            lines.append(
-                f"| {row.benchmark} | {row.tracker} | {row.measure} | {row.convention} | {row.value:g} | {value:.5f} |"
-            )
-            if not abs(value - row.value) <= row.tolerance + 1e-12:
-                differ.append(Row(row.measure, row.convention, row.tracker, 1, abs(value - row.value)))
+        for known, value in published.compare(data):
+            names = (known.benchmark, known.tracker, known.measure, known.convention)
+            lines.append(f"| {' | '.join(names)} | {known.value:g} | {value:.5f} |")
+            off = abs(value - known.value)
+            if not off <= known.tolerance + 1e-12:
+                differ.append(Row(known.measure, known.convention, known.tracker, 1, off))
     else:
         lines.append(f"Not compared: there is no folder {data}.")
     text = "\n".join(lines) + "\n"

@@ -33,7 +33,8 @@ def run(python: Path, script: str, *arguments: object) -> dict[str, Any]:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise OSError(f"{script}: expected numbers, got status {done.returncode}: {done.stderr[-2000:]}")
-    return json.loads(done.stdout)  # type: ignore[no-any-return]
+    printed: dict[str, Any] = json.loads(done.stdout)
+    return printed
 
 
 def _works(python: Path) -> bool:

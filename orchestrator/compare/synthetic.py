@@ -71,7 +71,7 @@ def supervised(
         rng = np.random.default_rng((seed, free.run, int(sequence.name[-3:])))
         events = np.full(len(free), Event.PREDICTED, np.int8)
         events[0], start = Event.INITIALIZED, 0
-        for t in np.flatnonzero(rng.random(len(free)) < failures):
+        for t in np.flatnonzero(rng.random(len(free)) < failures).tolist():
             if t > start:
                 events[t], start = Event.FAILED, t + PAUSE
                 events[t + 1 : start] = Event.SKIPPED

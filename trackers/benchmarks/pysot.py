@@ -13,7 +13,7 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -88,7 +88,7 @@ def _sequence(
         problems.say(files.show(images[there.index(False)]), f"an image of {name}", "no such file")
         return None
     frames: Frames = Images(files, images) if images and all(there) else Unseen(len(rows))
-    size = tuple(entry.get(side) for side in ("width", "height"))
+    width, height = entry.get("width"), entry.get("height")
     attributes = entry.get("attr", entry.get("attributes"))
     return Sequence(
         name,
@@ -97,7 +97,7 @@ def _sequence(
         rows if any(len(row) == 8 for row in rows) else None,
         tags=tags,
         attributes=tuple(map(str, attributes)) if isinstance(attributes, list) else (),
-        size=(int(size[0]), int(size[1])) if all(_is_number(side) and side >= 1 for side in size) else None,
+        size=(int(width), int(height)) if _is_side(width) and _is_side(height) else None,
         origin=config.origin,
     )
 
@@ -138,6 +138,10 @@ def _tags(name: str, entry: dict[str, Any], frames: int, file: str, problems: Pr
     if not tags or "absent" in tags:
         return tags
     return {**tags, "empty": ~np.logical_or.reduce(list(tags.values()))}
+
+
+def _is_side(value: Any) -> TypeGuard[float]:
+    return _is_number(value) and 1 <= value < math.inf
 
 
 def _is_number(value: Any) -> bool:

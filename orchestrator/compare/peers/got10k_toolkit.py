@@ -1,3 +1,4 @@
+# mypy: ignore-errors
 """The GOT-10k toolkit's evaluation of results in OTB's format, without its plots; see this package."""
 
 import json

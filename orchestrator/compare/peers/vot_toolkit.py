@@ -1,3 +1,4 @@
+# mypy: ignore-errors
 """vot-toolkit's accuracy, robustness and EAO of results in a workspace of its own; see this package.
 
 python vot_toolkit.py FOLDER REPEATS LOW HIGH

@@ -37,7 +37,7 @@ def test_affine_parameters_become_the_box_of_two_rounded_corners():
 
 
 def test_a_turned_template_keeps_opposite_corners():
-    """Turned by 90 degrees, the corner (-w/2, -h/2) is at (cx + h/2, cy - w/2), and the width negative, as in Matlab."""
+    """Turned by 90 degrees, the corner (-w/2, -h/2) is at (cx + h/2, cy - w/2): a negative width, as in Matlab."""
     assert otb.affine_boxes(np.array([[50.0, 60, 0, -1, 1, 0]]), (8, 4)).tolist() == [[52, 56, -4, 8]]
 
 
