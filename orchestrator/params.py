@@ -38,13 +38,15 @@ class ParamsError(ValueError):
 class Dataset:
     """One data set as configured.
 
-    format: the reader, a module of trackers.benchmarks. root: its folder. config: the reader's own.
+    format: the reader, a module of trackers.benchmarks. root: its folder. config: the reader's own. clip:
+    where given, every sequence is made so many frames long, see `trackers.evaluation.clips.clip`.
     """
 
     name: str
     format: str
     root: Path
     config: Any
+    clip: int | None = None
 
 
 @dataclass(frozen=True)
@@ -209,10 +211,12 @@ def dataset_module(format: str) -> Any:
 def _dataset(name: str, entry: dict[str, Any], problems: _Problems) -> Dataset | None:
     where: Where = ("datasets", name)
     settings = dict(entry)
-    format, root = settings.pop("format", None), settings.pop("root", None)
+    format, root, clip = settings.pop("format", None), settings.pop("root", None), settings.pop("clip", None)
     for key, value in (("format", format), ("root", root)):
         if not isinstance(value, str):
             problems.say((*where, key), f"expected a string, got {_shown(value)}")
+    if clip is not None and (not isinstance(clip, int) or isinstance(clip, bool) or clip < 1):
+        problems.say((*where, "clip"), f"expected a number of frames, at least 1, got {_shown(clip)}")
     if not isinstance(format, str) or not isinstance(root, str):
         return None
     try:
@@ -220,7 +224,7 @@ def _dataset(name: str, entry: dict[str, Any], problems: _Problems) -> Dataset |
     except ValueError as error:
         problems.say((*where, "format"), str(error))
         return None
-    return Dataset(name, format, Path(root), _convert(settings, module.Config, where, problems))
+    return Dataset(name, format, Path(root), _convert(settings, module.Config, where, problems), clip)
 
 
 def _study(name: str, entry: _StudyFile, file: _File, problems: _Problems) -> Study:

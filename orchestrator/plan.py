@@ -195,7 +195,7 @@ def _training(
             {**_variant(variant), "step": step.name, "train": _dataset(dataset, part, "train"), "seed": seed},
             {name: jobs[name] for name in step.needs},
             {dataset.name: sources.data(dataset.root)},
-            sources.code([family.module, *_modules(dataset), "orchestrator.work"]),
+            sources.code([family.module, *_modules(dataset, part), "orchestrator.work"]),
             Resources(sources.cpus, sources.gpus),
         )
     return jobs
@@ -212,7 +212,7 @@ def _tracking(
     sources: Sources,
 ) -> Job:
     family = families.find(variant.family)
-    modules = [family.module, *_modules(dataset), "trackers.evaluation.lanes", "trackers.evaluation.archive"]
+    modules = [family.module, *_modules(dataset, part), "trackers.evaluation.lanes", "trackers.evaluation.archive"]
     return Job(
         "track",
         label,
@@ -237,7 +237,7 @@ def _speed(
     trained: Job | None,
     sources: Sources,
 ) -> Job:
-    modules = [families.find(variant.family).module, *_modules(dataset), "trackers.evaluation.speed"]
+    modules = [families.find(variant.family).module, *_modules(dataset, part), "trackers.evaluation.speed"]
     return Job(
         "speed",
         label,
@@ -255,9 +255,18 @@ def _variant(variant: Variant) -> dict[str, Any]:
 
 def _dataset(dataset: Dataset, part: Mapping[str, int] | None, side: str) -> dict[str, Any]:
     """As an argument of a job. part: of its sequences, those tested in a fold, or (side "train") all others."""
-    whole = {"name": dataset.name, "format": dataset.format, "settings": dataclasses.asdict(dataset.config)}
-    return whole if part is None else {**whole, "part": {**part, "side": side}}
+    argument = {"name": dataset.name, "format": dataset.format, "settings": dataclasses.asdict(dataset.config)}
+    if dataset.clip is not None:
+        argument["clip"] = dataset.clip
+    if part is not None:
+        argument["part"] = {**part, "side": side}
+    return argument
 
 
-def _modules(dataset: Dataset) -> list[str]:
-    return [dataset_module(dataset.format).__name__, "trackers.evaluation.folds"]
+def _modules(dataset: Dataset, part: Mapping[str, int] | None) -> list[str]:
+    """Those by which its sequences are read, clipped and split."""
+    return [
+        dataset_module(dataset.format).__name__,
+        *(["trackers.evaluation.clips"] if dataset.clip is not None else []),
+        *(["trackers.evaluation.folds"] if part is not None else []),
+    ]

@@ -23,6 +23,7 @@ from orchestrator.jobs import Data
 from trackers import families
 from trackers.benchmarks.collection import Collection
 from trackers.evaluation import archive, folds
+from trackers.evaluation.clips import clip
 from trackers.evaluation.lanes import follow
 from trackers.evaluation.measures import MEASURES
 from trackers.evaluation.protocols import PROTOCOLS, image_size
@@ -286,17 +287,22 @@ def _variant(task: Task) -> tuple[families.Family, Any]:
 
 
 def _open(task: Task, dataset: Mapping[str, Any]) -> Any:
-    """The data set of an argument {"name", "format", "settings", "part"}, from the folder of that name.
+    """The data set of an argument {"name", "format", "settings", "clip", "part"}, from the folder of that name.
 
-    part, if there is one: the sequences tested in one fold, or (side "train") all others.
+    clip: where given, how long every sequence is made. part: where given, the sequences tested in one
+    fold, or (side "train") all others.
     """
     module = params.dataset_module(dataset["format"])
     config = params.build(module.Config, dataset["settings"])
-    whole = module.open(config, task.data[dataset["name"]].path, dataset["name"])
-    if "part" not in dataset:
-        return whole
-    if not isinstance(whole, Collection):
-        raise ValueError(f"data set {dataset['name']}: expected sequences that can be split, got generated ones")
-    part, names = dataset["part"], [sequence.name for sequence in whole]
-    tested = folds.folds(names, part["of"], part["seed"])[part["fold"]]
-    return whole.select(tested if part["side"] == "test" else set(names) - set(tested))
+    opened = module.open(config, task.data[dataset["name"]].path, dataset["name"])
+    if not {"clip", "part"} & dataset.keys():
+        return opened
+    if not isinstance(opened, Collection):
+        raise ValueError(f"data set {dataset['name']}: expected sequences to clip or to split, got generated ones")
+    if "part" in dataset:
+        part, names = dataset["part"], [sequence.name for sequence in opened]
+        tested = folds.folds(names, part["of"], part["seed"])[part["fold"]]
+        opened = opened.select(tested if part["side"] == "test" else set(names) - set(tested))
+    if "clip" in dataset:
+        opened = replace(opened, sequences=tuple(clip(sequence, dataset["clip"]) for sequence in opened))
+    return opened

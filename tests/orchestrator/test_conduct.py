@@ -89,6 +89,18 @@ def write_otb(root: Path, lengths: list[int]) -> None:
             cv2.imwrite(str(folder / "img" / f"{t + 1:04d}.png"), image)
 
 
+def test_sequences_are_clipped_or_stretched_where_asked_for(project, params):
+    """A data set with `clip` has sequences of that length only: beginnings of long ones, short ones resampled."""
+    write_otb(project.root / "data" / "otb", [3, 7])
+    params["datasets"]["test"] = {"format": "otb", "root": "data/otb", "clip": 5}
+    params["studies"]["toy"]["lengths"] = []
+    project.write(params)
+    assert not conduct(project.options(trackers=["Identity"]), project.paths).failures
+    stored = project.paths.results / "toy" / "Identity" / "test" / "one_pass" / "trajectories.npz"
+    sequences, _ = archive.load(stored)
+    assert [sequence.groundtruth[:, 0].tolist() for sequence in sequences] == [[4, 4, 5, 6, 6], [4, 5, 6, 7, 8]]
+
+
 def test_cross_validation_tests_every_sequence_once(project, params):
     """In k folds each sequence, whatever its length, is tested by one training that has not seen it; all are pooled."""
     write_otb(project.root / "data" / "otb", [5, 7, 6, 9, 8])
