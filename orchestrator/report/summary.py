@@ -49,5 +49,7 @@ def summaries(grid: Grid) -> Iterable[Summary]:
 
 
 def shown(measure: str, value: float) -> str:
-    """A value as a table shows it: ratios with three decimals, pixels and counts with two."""
-    return f"{value:.3f}" if MEASURES[measure].unit == "" and MEASURES[measure].bounds[1] <= 1 else f"{value:.2f}"
+    """A value as a table shows it: shares of one with three decimals, others with two, small ones with four."""
+    if MEASURES[measure].bounds[1] <= 1:
+        return f"{value:.3f}"
+    return f"{value:.2f}" if abs(value) >= 0.1 or value == 0 else f"{value:.4f}"

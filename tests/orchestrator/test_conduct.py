@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from orchestrator.files import write_json
 from orchestrator.progress import Board
 from orchestrator.report import paper, results, scores
 from orchestrator.store import Store, StoreBusyError
+from trackers.benchmarks.packs import pack
 from trackers.evaluation import archive
 
 
@@ -87,6 +89,34 @@ def write_otb(root: Path, lengths: list[int]) -> None:
             image = np.zeros((32, 40, 3), np.uint8)
             image[y - 1 : y - 1 + h, x - 1 : x - 1 + w] = 200
             cv2.imwrite(str(folder / "img" / f"{t + 1:04d}.png"), image)
+
+
+def test_packed_data_is_the_same_data(project, params):
+    """What the stage `sequences` packed is read in place of the folder, under the same keys, even without the folder."""
+    write_otb(project.root / "data" / "otb", [5, 7])
+    params["datasets"]["test"] = {"format": "otb", "root": "data/otb"}
+    params["studies"]["toy"]["lengths"] = []
+    project.write(params)
+    options = project.options(trackers=["Identity"])
+
+    def where() -> set[Path]:
+        jobs = look(options, project.paths, Store(project.paths.store)).todo
+        return {data.path for job in jobs for data in job.data.values()}
+
+    def keys() -> list[str]:
+        return [trial.key for trial in look(options, project.paths, Store(project.paths.store)).trials]
+
+    raw, packed = Path("data/otb"), project.paths.sequences / "otb"
+    assert where() == {raw}
+    before = keys()
+    pack(raw, packed)
+    assert where() == {packed}
+    assert keys() == before
+    shutil.rmtree(raw)
+    assert keys() == before
+    assert not conduct(options, project.paths).failures
+    write_otb(raw, [5, 8])
+    assert where() == {raw}, "packed before the folder changed"
 
 
 def test_sequences_are_clipped_or_stretched_where_asked_for(project, params):
