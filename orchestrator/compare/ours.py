@@ -58,8 +58,8 @@ def judge_resets(
 ) -> dict[str, list]:
     """The same of one tracker."""
     found = replace(gather(collection, submission.trajectories, submission.protocol), interval=interval)
-    names = ("accuracy", "failures", "robustness", "eao")
-    values = {name: [MEASURES[name](found, convention).value] for name in names if name in MEASURES}
+    names = ("accuracy", "robustness", "reliability", "failures", "eao")
+    values = {name: [MEASURES[name](found, convention).value] for name in names}
     return {**values, "eao curve": vot_measures.eao_curve(found, convention).tolist()}
 
 

@@ -5,16 +5,21 @@ Whatever is wrong goes to `problems` with its file and line; then the value is N
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from itertools import chain, pairwise
+from typing import Any
 
 import numpy as np
 
+from trackers.benchmarks import decimals
 from trackers.benchmarks.files import Files
 from trackers.benchmarks.problems import Problems
 
 LINES_TOLD = 5  # of one file; the others are counted
+FARTHEST = 1e9  # pixels: a coordinate beyond is a slip, and areas of such boxes may not be finite
+LONGEST = 10**6  # frames: a sequence of more is a slip in a frame's number, not to be given memory
 IMAGE = re.compile(r"\.(jpe?g|png|bmp)$", re.IGNORECASE)
 NUMBER = re.compile(r"(\d+)\.\w+$")
 FIELD = re.compile(rb"[ \t]*[,;][ \t]*|[ \t]+")
@@ -29,6 +34,9 @@ def numbers(content: bytes | memoryview) -> np.ndarray | None:
     Columns are parted by commas, semicolons, tabs, spaces or a mix of them; rows are lines, of one length.
     NaN is a number here, infinity is none. Blank lines count only at the end, where they mean nothing.
     """
+    plain = decimals.boxes(bytes(content))
+    if plain is not None:
+        return plain
     content = bytes(content).removeprefix(BOM).rstrip()
     if b"_" in content or _has_empty_field(content):  # Python alone reads 1_000 as a number
         return None
@@ -97,19 +105,21 @@ def boxes(
 
     A row of NaN where the target is absent: where the file has NaN NaN NaN NaN or 0 0 0 0, and with
     `empty_is_absent` wherever a side is not positive, as the toolkits of some benchmarks have it.
-    Other sides that are not positive, and rows that are NaN in part, are problems.
+    Other sides that are not positive, rows that are NaN in part, and numbers beyond `FARTHEST` are problems.
     """
     unknown = np.isnan(rows)
     absent = unknown.all(axis=1) | (rows == 0).all(axis=1)
     empty = (rows[:, 2:] <= 0).any(axis=1)
     if empty_is_absent:
         absent |= empty
-    wrong = ~absent & (empty | unknown.any(axis=1))
+    far = (np.abs(rows) > FARTHEST).any(axis=1)
+    wrong = far | (~absent & (empty | unknown.any(axis=1)))
     if wrong.any():
         places = np.flatnonzero(wrong)
         for t in places[:LINES_TOLD]:
             found = " ".join(f"{value:g}" for value in rows[t])
-            problems.say(file, "x, y, and positive width and height, or NaN or 0 four times", found, int(t) + 1)
+            expected = "x, y, and positive width and height, or NaN or 0 four times"
+            problems.say(file, f"numbers up to {FARTHEST:g}" if far[t] else expected, found, int(t) + 1)
         _tell_rest(file, problems, len(places), int(places[-1]) + 1)
         return None
     placed = rows - np.array([origin, origin, 0, 0])
@@ -142,6 +152,15 @@ def labels(files: Files, name: str, problems: Problems, count: int, greatest: in
         problems.say(file, f"labels 0 to {greatest}", f"{flat[wrong[0]]:g} for frame {wrong[0] + 1}", line)
         return None
     return flat.astype(int)
+
+
+def parse_json(content: bytes, file: str, problems: Problems) -> Any:
+    """What a text in JSON says; None and a problem where it is none, or says two things of one key."""
+    try:
+        return json.loads(content, object_pairs_hook=_only_once)
+    except (ValueError, RecursionError) as error:
+        problems.say(file, "JSON", str(error))
+        return None
 
 
 def flagged(files: Files, name: str, known: tuple[str, ...], problems: Problems) -> tuple[str, ...]:
@@ -230,6 +249,14 @@ def stem(name: str) -> str:
 def join(folder: str, name: str) -> str:
     """The name of a file in a folder ("" for the root)."""
     return f"{folder}/{name}" if folder else name
+
+
+def _only_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r:.60} twice in one object")
+    return found
 
 
 def _has_empty_field(content: bytes) -> bool:

@@ -191,6 +191,9 @@ def _rows(files: Files, name: str, problems: Problems) -> list[Region | Code]:
     text, file = content.decode("utf-8-sig", "replace").rstrip(), files.show(name)
     if not text:
         problems.say(file, "at least one row of groundtruth", "an empty file")
+    table = None if text.startswith("m") else reading.numbers(content)
+    if table is not None and _are_regions(table):  # as most files are: one look at all rows
+        return list(table)
     rows: list[Region | Code] = []
     wrong: list[tuple[int, str]] = []
     for line, text_row in enumerate(text.splitlines(), 1):
@@ -212,6 +215,12 @@ def _rows(files: Files, name: str, problems: Problems) -> list[Region | Code]:
                 file, "a mask, as other rows of this file are", f"{len(rows[others[0]])} numbers", others[0] + 1
             )
     return rows
+
+
+def _are_regions(table: np.ndarray) -> bool:
+    """Whether all rows are boxes, or all polygons of four corners, and no target is absent."""
+    is_box = table.shape[1] == 4 and bool((table[:, 2:] >= 0).all())
+    return (is_box or table.shape[1] == 8) and bool(np.isfinite(table).all())
 
 
 def _row(row: str) -> Region | Code:
@@ -239,6 +248,9 @@ def _groundtruth(
         coded = RunLengths.of_codes([row if isinstance(row, tuple) else masks.EMPTY for row in rows], size)
         return coded.bounding_boxes(), coded
     regions = tuple(row for row in rows if not isinstance(row, tuple))
+    if config.box == "bounding" and all(len(region) == 8 for region in regions):
+        corners = np.stack(regions).reshape(-1, 4, 2)
+        return np.hstack([corners.min(1), np.ptp(corners, axis=1)]), regions
     box_of = bounding if config.box == "bounding" else equal_area
     boxes = np.array([region if len(region) == 4 else box_of(region) for region in regions])
     return boxes, regions if any(len(region) > 4 for region in regions) else None

@@ -37,24 +37,21 @@ for _ in range(repeats + 1):  # the first is for its compiler
     workspace = Workspace.load(root)
     experiment, sequences = workspace.stack.experiments["baseline"], list(workspace.dataset)
     trackers = [workspace.registry[name] for name in sorted(workspace.registry.identifiers())]
-    analyses = [
-        AverageAccuracyRobustness(analysis={}),
-        CumulativeFailureCount(analysis={}),
-        EAOScore(low=low, high=high, eaocurve={}),
-        EAOCurve(),
-    ]
     processor = AnalysisProcessor(Here(), LRUCache(10000))
-    found = [processor.run(analysis, experiment, trackers, sequences) for analysis in analyses]
+    judged = (experiment, trackers, sequences)
+    average = processor.run(AverageAccuracyRobustness(analysis={}), *judged)
+    eao = processor.run(EAOScore(low=low, high=high, eaocurve={}), *judged)
     seconds.append(time.perf_counter() - start)
+failures, curve = (processor.run(analysis, *judged) for analysis in (CumulativeFailureCount(analysis={}), EAOCurve()))
 values = {}
 for i, tracker in enumerate(trackers):
-    average, failures, eao, curve = (grid[i, 0] for grid in found)
+    accuracy, robustness, (reliability, _) = average[i, 0][:3]
     values[tracker.identifier] = {
-        "accuracy": [average[0]],
-        "robustness": [average[1]],
-        "reliability": [average[2][0]],
-        "failures": [failures[0]],
-        "eao": [eao[0]],
-        "eao curve": [float(value) for value in curve[0]],
+        "accuracy": [accuracy],
+        "robustness": [robustness],
+        "reliability": [reliability],
+        "failures": [failures[i, 0][0]],
+        "eao": [eao[i, 0][0]],
+        "eao curve": [float(value) for value in curve[i, 0][0]],
     }
 print(json.dumps({"seconds": seconds[1:], "values": values}), file=sys.__stdout__)

@@ -14,7 +14,6 @@ import numpy as np
 from trackers.benchmarks.files import Files
 from trackers.benchmarks.problems import Problems
 from trackers.benchmarks.reading import join, numbers, table
-from trackers.evaluation.formats import decimals
 from trackers.evaluation.trajectory import Event, Trajectory
 from trackers.sequence import Sequence
 
@@ -33,9 +32,7 @@ def read(
     file: its place, for messages. cut: to the shorter of results and groundtruth, as the GOT-10k toolkit does:
     frames without a row are skipped, rows without a frame are left out.
     """
-    rows = decimals.boxes(content)
-    if rows is None:
-        rows = table(content, file, problems, (4,))
+    rows = table(content, file, problems, (4,))
     if rows is None:
         return None
     if len(rows) != len(sequence) and not cut:

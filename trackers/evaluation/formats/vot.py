@@ -6,7 +6,6 @@ codes are 0 for a frame that was skipped, 1 where the tracker was told the targe
 
 from __future__ import annotations
 
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -39,23 +38,23 @@ def read(
     if len(lines) != len(sequence):
         problems.say(file, f"{len(sequence)} lines, one a frame of {sequence.name}", str(len(lines)))
         return None
-    masked = np.array([text.startswith("m") for text in lines])
-    coded: RunLengths | None = None
-    if masked.any():
+    coded, masked = None, np.zeros(len(lines), bool)
+    if b"m" in content:
+        masked = np.array([text.startswith("m") for text in lines])
         coded = _masks(lines, masked, file, sequence, problems)
         if coded is None:
             return None
         lines = ["nan,nan,nan,nan" if mask else text for text, mask in zip(lines, masked, strict=True)]
-    fields = [text.split(",") for text in lines]
-    widths = np.array([len(row) for row in fields])
+    widths = np.array([text.count(",") + 1 for text in lines])
     try:
-        flat = np.array(list(map(float, chain.from_iterable(fields))))
+        flat = np.array(list(map(float, ",".join(lines).split(","))))
     except ValueError:
-        flat = np.zeros(0)
+        _tell_lines(lines, file, problems)
+        return None
     starts = np.cumsum(widths) - widths
-    codes = flat[starts] if len(flat) else np.full(len(lines), np.nan)
-    if not len(flat) or not np.isin(widths, (1, 4, 8)).all() or not np.isin(codes[widths == 1], (0, 1, 2)).all():
-        _tell_lines(fields, file, problems)
+    codes = flat[starts]
+    if not np.where(widths == 1, _any_of(codes, 0, 1, 2), _any_of(widths, 4, 8)).all():
+        _tell_lines(lines, file, problems)
         return None
     events = np.where(widths == 1, codes, Event.PREDICTED).astype(np.int8)
     if not _is_run(events, file, problems):
@@ -142,25 +141,29 @@ def _masks(
 def _is_run(events: np.ndarray, file: str, problems: Problems) -> bool:
     """Whether each region follows on a start: a problem at the first that does not."""
     before = np.concatenate([[Event.SKIPPED], events[:-1]])
-    off = np.isin(before, (Event.SKIPPED, Event.FAILED))
-    wrong = np.flatnonzero(off & np.isin(events, (Event.PREDICTED, Event.FAILED)))
+    off = _any_of(before, Event.SKIPPED, Event.FAILED)
+    wrong = np.flatnonzero(off & _any_of(events, Event.PREDICTED, Event.FAILED))
     if len(wrong):
         found = "a region" if events[wrong[0]] == Event.PREDICTED else "2"
         problems.say(file, "0 or 1 in the first line, and after 0 or 2", found, int(wrong[0]) + 1)
     return not len(wrong)
 
 
-def _tell_lines(fields: list[list[str]], file: str, problems: Problems) -> None:
+def _any_of(values: np.ndarray, *wanted: int) -> np.ndarray:
+    return np.logical_or.reduce([values == value for value in wanted])
+
+
+def _tell_lines(lines: list[str], file: str, problems: Problems) -> None:
     told = 0
-    for number, row in enumerate(fields, 1):
+    for number, text in enumerate(lines, 1):
         try:
-            values = [float(field) for field in row]
+            values = [float(field) for field in text.split(",")]
         except ValueError:
             values = []
         if len(values) in (4, 8) or (len(values) == 1 and values[0] in (0, 1, 2)):
             continue
         told += 1
         if told <= LINES_TOLD:
-            problems.say(file, "0, 1, 2, or a region of 4 or 8 numbers", repr(",".join(row)[:40]), number)
+            problems.say(file, "0, 1, 2, or a region of 4 or 8 numbers", repr(text[:40]), number)
     if told > LINES_TOLD:
         problems.say(file, "no more wrong lines", f"{told - LINES_TOLD} more")

@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trackers.benchmarks import files
+from trackers.benchmarks import decimals, files
 from trackers.benchmarks.problems import Problems
-from trackers.evaluation.formats import boxes, decimals
+from trackers.evaluation.formats import boxes
 from trackers.evaluation.trajectory import Event
 from trackers.sequence import Sequence, Unseen
 
