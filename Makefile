@@ -4,13 +4,13 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: repro test test-slow lint ui lock clean
+.PHONY: repro test test-slow lint compare ui lock clean
 
 repro: .venv/installed  ## sample data if there is none, then everything that changed
 	trackmeet data sample
 	dvc repro
 
-test: .venv/installed lint  ## under 5 minutes on two cores
+test: .venv/installed lint  ## under 8 minutes on two cores
 	pytest
 
 test-slow: .venv/installed  ## the long checks
@@ -21,6 +21,9 @@ lint: .venv/installed
 	ruff format --check .
 	mypy
 	lint-imports
+
+compare: .venv/installed  ## our measures against the official toolkits', in an environment of their own
+	python -m orchestrator.compare
 
 ui: .venv/installed  ## the MLflow record of all runs, in the browser
 	trackmeet ui
