@@ -122,16 +122,17 @@ def _read_video(
     numbers = rows[:, 0]
     corners = rows[:, 1:].reshape(-1, 4, 2)
     low, high = corners.min(1), corners.max(1)
-    last = max(images, default=None)
+    last = max(images, default=reading.LONGEST)
+    far = (np.abs(rows[:, 1:]) > reading.FARTHEST).any(1)
     for line, number in enumerate(numbers, 1):
         if not number >= 1 or number % 1 or (line > 1 and number <= numbers[line - 2]):
             problems.say(files.show(name), "frame numbers 1 or more that rise from row to row", f"{number:g}", line)
-        elif last is not None and number > last:
-            problems.say(files.show(name), f"frames up to {last}, the last image", f"{number:g}", line)
-        elif not (high > low).all(1)[line - 1]:
-            problems.say(
-                files.show(name), "four corners of a box", " ".join(f"{v:g}" for v in rows[line - 1, 1:]), line
-            )
+        elif number > last:
+            what = ", the last image" if images else ""
+            problems.say(files.show(name), f"frames up to {last}{what}", f"{number:g}", line)
+        elif far[line - 1] or not (high > low).all(1)[line - 1]:
+            what = f"numbers up to {reading.FARTHEST:g}" if far[line - 1] else "four corners of a box"
+            problems.say(files.show(name), what, " ".join(f"{v:g}" for v in rows[line - 1, 1:]), line)
     if images and min(images) != 1:
         problems.say(files.show(folder or ""), "images from number 1 on", f"the first is {min(images)}")
     if len(problems) > before:

@@ -14,7 +14,6 @@ come from `initOmit/<seq>.txt`, anywhere below the root.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -219,9 +218,11 @@ def _attributes(files: Files, groundtruth: str, problems: Problems) -> tuple[str
     if flags in files:
         return reading.flagged(files, flags, ATTRIBUTES, problems)
     if config in files:
-        try:
-            found = json.loads(reading.read(files, config, problems) or b"{}").get("attributes", [])
-            return reading.attributes(map(str, found), ATTRIBUTES, files.show(config), problems)
-        except (ValueError, AttributeError, TypeError, RecursionError) as error:
-            problems.say(files.show(config), 'JSON with a list of "attributes"', str(error) or type(error).__name__)
+        place = files.show(config)
+        held = reading.parse_json(reading.read(files, config, problems) or b"{}", place, problems)
+        found = held.get("attributes", []) if isinstance(held, dict) else None
+        if isinstance(found, list):
+            return reading.attributes(map(str, found), ATTRIBUTES, place, problems)
+        if held is not None:
+            problems.say(place, 'an object with a list of "attributes"', f"{held!r:.60}")
     return ()

@@ -24,6 +24,7 @@ IMAGE = re.compile(r"\.(jpe?g|png|bmp)$", re.IGNORECASE)
 NUMBER = re.compile(r"(\d+)\.\w+$")
 FIELD = re.compile(rb"[ \t]*[,;][ \t]*|[ \t]+")
 BOM = b"\xef\xbb\xbf"
+OTHERS = re.compile(rb"[_\x0b\x0c]")  # Python alone reads 1_000 as a number, and takes a form feed for a space
 TO_SPACES = bytes.maketrans(b",;\t", b"   ")
 TO_COMMAS = bytes.maketrans(b";", b",")
 
@@ -38,7 +39,7 @@ def numbers(content: bytes | memoryview) -> np.ndarray | None:
     if plain is not None:
         return plain
     content = bytes(content).removeprefix(BOM).rstrip()
-    if b"_" in content or _has_empty_field(content):  # Python alone reads 1_000 as a number
+    if OTHERS.search(content) or _has_empty_field(content):
         return None
     rows = [line.split() for line in content.translate(TO_SPACES).splitlines()]
     if not rows or not rows[0] or len(set(map(len, rows))) > 1:
@@ -306,6 +307,6 @@ def _tell_rest(file: str, problems: Problems, count: int, last: int) -> None:
 
 def _is_number(field: bytes) -> bool:
     try:
-        return b"_" not in field and abs(float(field)) != float("inf")
+        return not OTHERS.search(field) and abs(float(field)) != float("inf")
     except ValueError:
         return False

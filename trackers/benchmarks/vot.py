@@ -38,8 +38,9 @@ from trackers.sequence import Frames, Region, Regions, Sequence, Unseen
 
 ONE_IMAGE_MORE = ("ball",)
 IMAGE_FOLDERS = ("color", "imgs")
+WIDEST = 10**5  # pixels of an image that a mask lies in
 ABSENT = np.full(4, np.nan)
-FIELD = re.compile(r"\s*[,;]\s*|\s+")
+FIELD = re.compile(r"[ \t]*[,;][ \t]*|[ \t]+")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|nan", re.ASCII | re.IGNORECASE)
 ROW = "4 numbers of a box, an even number of 6 or more of a polygon, m and a mask's run lengths, or NaN"
 
@@ -188,17 +189,18 @@ def _rows(files: Files, name: str, problems: Problems) -> list[Region | Code]:
     content = reading.read(files, name, problems)
     if content is None:
         return []
-    text, file = content.decode("utf-8-sig", "replace").rstrip(), files.show(name)
-    if not text:
+    content, file = content.removeprefix(reading.BOM).rstrip(), files.show(name)
+    if not content:
         problems.say(file, "at least one row of groundtruth", "an empty file")
-    table = None if text.startswith("m") else reading.numbers(content)
+    table = None if content.startswith(b"m") else reading.numbers(content)
     if table is not None and _are_regions(table):  # as most files are: one look at all rows
         return list(table)
     rows: list[Region | Code] = []
     wrong: list[tuple[int, str]] = []
-    for line, text_row in enumerate(text.splitlines(), 1):
+    # Split as bytes, for text has more ends of lines than other programs know.
+    for line, text in enumerate(content.splitlines(), 1):
         try:
-            rows.append(_row(text_row.strip()))
+            rows.append(_row(text.decode("utf-8", "replace").strip(" \t")))
         except ValueError as error:
             rows.append(ABSENT)
             wrong.append((line, str(error)))
@@ -220,19 +222,22 @@ def _rows(files: Files, name: str, problems: Problems) -> list[Region | Code]:
 def _are_regions(table: np.ndarray) -> bool:
     """Whether all rows are boxes, or all polygons of four corners, and no target is absent."""
     is_box = table.shape[1] == 4 and bool((table[:, 2:] >= 0).all())
-    return (is_box or table.shape[1] == 8) and bool(np.isfinite(table).all())
+    return (is_box or table.shape[1] == 8) and bool((np.abs(table) <= reading.FARTHEST).all())
 
 
 def _row(row: str) -> Region | Code:
     """One row; ValueError says what was expected, and what it is."""
     if row.startswith("m"):
-        return masks.parse(row)
+        window, counts = masks.parse(row)
+        if max(map(abs, window)) > WIDEST:
+            raise ValueError(f"expected the window of a mask, numbers up to {WIDEST}, got {window}")
+        return window, counts
     fields = FIELD.split(row)
     if all(NUMBER.fullmatch(field) for field in fields):
         region = np.array(fields, float)
         if np.isnan(region).all() or (len(region) == 1 and region[0] == 0):
             return ABSENT
-        finite = bool(np.isfinite(region).all())
+        finite = bool((np.abs(region) <= reading.FARTHEST).all())
         if finite and len(region) == 4 and region[2:].min() >= 0:
             return region
         if finite and len(region) >= 6 and len(region) % 2 == 0:

@@ -6,6 +6,7 @@ codes are 0 for a frame that was skipped, 1 where the tracker was told the targe
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +14,13 @@ import numpy as np
 from trackers import masks
 from trackers.benchmarks.files import Files
 from trackers.benchmarks.problems import Problems
-from trackers.benchmarks.reading import LINES_TOLD
+from trackers.benchmarks.reading import BOM, LINES_TOLD
 from trackers.evaluation.formats.boxes import line
 from trackers.evaluation.trajectory import Event, Trajectory
 from trackers.masks import RunLengths
 from trackers.sequence import Sequence
 
+NUMERIC = b"0123456789+-.eEnaNAm, \t\r\n"  # float() knows more: 1_000, other alphabets' digits, infinity
 CODES = {"0": Event.SKIPPED, "1": Event.INITIALIZED, "2": Event.FAILED}
 
 
@@ -34,7 +36,9 @@ def read(
 
     file: its place, for messages.
     """
-    lines = content.decode("utf-8", "backslashreplace").rstrip().splitlines()
+    plain = content.removeprefix(BOM).rstrip()
+    # As bytes, for text has more ends of lines than other programs know.
+    lines = [line.decode("utf-8", "backslashreplace") for line in plain.splitlines()]
     if len(lines) != len(sequence):
         problems.say(file, f"{len(sequence)} lines, one a frame of {sequence.name}", str(len(lines)))
         return None
@@ -53,7 +57,8 @@ def read(
         return None
     starts = np.cumsum(widths) - widths
     codes = flat[starts]
-    if not np.where(widths == 1, _any_of(codes, 0, 1, 2), _any_of(widths, 4, 8)).all():
+    known = np.where(widths == 1, _any_of(codes, 0, 1, 2), _any_of(widths, 4, 8)).all()
+    if not known or np.isinf(flat).any() or plain.translate(None, NUMERIC):
         _tell_lines(lines, file, problems)
         return None
     events = np.where(widths == 1, codes, Event.PREDICTED).astype(np.int8)
@@ -159,6 +164,8 @@ def _tell_lines(lines: list[str], file: str, problems: Problems) -> None:
         try:
             values = [float(field) for field in text.split(",")]
         except ValueError:
+            values = []
+        if text.encode().translate(None, NUMERIC) or any(map(math.isinf, values)):
             values = []
         if len(values) in (4, 8) or (len(values) == 1 and values[0] in (0, 1, 2)):
             continue
