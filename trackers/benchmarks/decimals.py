@@ -26,7 +26,9 @@ def boxes(content: bytes) -> np.ndarray | None:
     """
     shape = content.translate(None, NUMERIC)
     rows = shape.count(b"\n")
-    if shape[:1] not in (b",", b";", b" ", b"\t") or shape != (shape[:1] * (COLUMNS - 1) + b"\n") * rows:
+    if shape[:1] not in (b",", b";", b" ", b"\t") or not content.endswith(b"\n"):
+        return None
+    if shape != (shape[:1] * (COLUMNS - 1) + b"\n") * rows:
         return None
     text = np.frombuffer(b"\0" * 7 + b"\n" + content, np.uint8)
     marks = np.flatnonzero((text < ord("-")) | (text == ord(".")))[7:]  # ends of numbers, and points in them

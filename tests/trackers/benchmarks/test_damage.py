@@ -1,13 +1,11 @@
 """Damaged annotations, thousands of them, in every format of one text file a sequence."""
 
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from trackers.benchmarks import got10k, lasot, otb, temple, uav123
-from trackers.benchmarks.files import Files
+from trackers.benchmarks import alov, got10k, lasot, otb, plain, temple, uav123
 from trackers.benchmarks.problems import Problems
 
 FRAMES, DAMAGED = 12, 2000
@@ -17,81 +15,102 @@ READERS = {  # reader, the file that is damaged, folder of the images
     "temple": (temple.read, temple.Config(), "Mine/Mine_gt.txt", "Mine/img"),
     "got10k": (got10k.read, got10k.Config(), "val/GOT_1/groundtruth.txt", "val/GOT_1"),
     "lasot": (lasot.read, lasot.Config(), "cat/cat-1/groundtruth.txt", "cat/cat-1/img"),
+    "plain": (plain.read, plain.Config(), "walk/groundtruth.txt", "walk"),
 }
-JUNK = b"0123456789.,;:- \t\r\n\x00\xff\xef\xbb\xbfeEnaNif_x"
+NUMBER = re.compile(rb"[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|nan)", re.IGNORECASE)
+SOUND = "".join(f"{10 + t},{20 + t}.5,{30 - t},40\n" for t in range(FRAMES)).encode()
+CORNERS = "".join(f"{1 + 2 * t} 9 5 3 5 3 {20 + t}.5 9 {20 + t}.5\n" for t in range(FRAMES)).encode()
 
 
-class Memory(Files):
-    """Files that are held in memory."""
-
-    def __init__(self, contents):
-        super().__init__(Path("data"), contents)
-        self.contents = contents
-
-    def read(self, name):
-        return self.contents[name]
-
-    def size(self, name):
-        return len(self.contents[name])
-
-    def path(self, name):
-        raise NotImplementedError
+def parsed(line):
+    """The numbers of a line; None where something else is between them."""
+    fields = re.split(rb"[ \t]*[,;][ \t]*|[ \t]+", line.strip(b" \t"))
+    return [float(field) for field in fields] if all(map(NUMBER.fullmatch, fields)) else None
 
 
-def damage(content, random):
-    """The content with one to three pieces changed, lost, doubled, moved or made up."""
-    for _ in range(random.integers(1, 4)):
-        start, end = sorted(random.integers(0, len(content) + 1, 2))
-        end = min(end, start + int(random.integers(1, 30)))
-        piece = content[start:end]
-        junk = bytes(random.choice(list(JUNK), int(random.integers(1, 6))).tolist())
-        lines = content.splitlines(keepends=True) or [b""]
-        line = int(random.integers(len(lines)))
-        content = [
-            content[:start] + content[end:],
-            content[:start] + piece + piece + content[end:],
-            content[:start] + junk + content[end:],
-            content[:start] + junk + content[start:],
-            content[:start],
-            b"".join(lines[:line] + lines[line + 1 :]),
-            b"".join(lines[: line + 1] + lines[line:]),
-            b"".join(lines[:line] + [b"\n"] + lines[line:]),
-            content.replace(b",", bytes([junk[0]]), int(random.integers(1, 9))),
-        ][random.integers(9)]
-    return content
+def rows_of(content):
+    return [parsed(line) for line in content.removeprefix(b"\xef\xbb\xbf").rstrip().splitlines()]
 
 
-def parsed(content):
-    """What a file says, line by line: boxes less 1, or None where a line is not four finite numbers."""
-    rows = []
-    for line in content.removeprefix(b"\xef\xbb\xbf").rstrip().splitlines():
-        fields = [field for field in re.split(rb"[,; \t]", line) if field]
-        rows.append([float(field) for field in fields])
-    return np.array(rows, float) - [1, 1, 0, 0]
+def is_sound(row):
+    """Whether a row would be a box of its own, or an absent target."""
+    whole = row is not None and len(row) == 4 and np.isfinite(row).all() and max(map(abs, row)) <= 1e9
+    return whole and (min(row[2:]) > 0 or not any(row))
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_damage_is_told_or_harmless(name):
-    """A damaged annotation is refused by its name, or every frame has just the box of its own line."""
+def test_damage_is_told_or_harmless(memory, damaged_texts, name):
+    """A damaged annotation is refused by its name and line, or every frame has just the box of its own line."""
     read, config, annotation, folder = READERS[name]
-    random = np.random.default_rng(7)
-    sound = "".join(f"{10 + t},{20 + t}.5,{30 - t},40\n" for t in range(FRAMES)).encode()
     contents = {f"{folder}/{t:08d}.jpg": b"image" for t in range(1, FRAMES + 1)}
+    first = 0 if name == "plain" else 1
     refused = 0
-    for _ in range(DAMAGED):
-        content = damage(sound, random)
+    for content in damaged_texts(SOUND):
         problems = Problems()
-        sequences = read(config, Memory(contents | {annotation: content}), problems)
+        sequences = read(config, memory(contents | {annotation: content}), problems)
+        rows = rows_of(content)
         if problems:
             assert not sequences
             assert all(problem.file == f"data/{annotation}" for problem in problems)
+            assert not any(problem.line and is_sound(rows[problem.line - 1]) for problem in problems)
             refused += 1
             continue
         (sequence,) = sequences
-        rows = parsed(content)
-        assert rows.shape == (FRAMES, 4)
+        assert len(sequence) == FRAMES
+        if name == "plain" and len(rows) == 1:
+            assert sequence.labelled.tolist() == [True] + [False] * (FRAMES - 1)
+            rows += [[np.nan] * 4] * (FRAMES - 1)
+        expected = np.array(rows) - [first, first, 0, 0]
+        assert expected.shape == (FRAMES, 4)
         present = ~np.isnan(sequence.groundtruth).any(1)
-        assert np.array_equal(sequence.groundtruth[present], rows[present])
-        absent = rows[~present]
+        assert np.array_equal(sequence.groundtruth[present], expected[present])
+        absent = expected[~present]
         assert (np.isnan(absent).all(1) | (absent[:, 2:] <= 0).any(1)).all()
     assert DAMAGED / 2 < refused < DAMAGED
+
+
+@pytest.mark.parametrize("images", [2 * FRAMES, 0], ids=["images", "annotations alone"])
+def test_damage_to_numbered_rows_is_told_or_harmless(memory, damaged_texts, images):
+    """A damaged row of ALOV300++ is told, or its box is that of the very frame that its own number says."""
+    name, folder = "01-Light_video00001", "imagedata++/01-Light/01-Light_video00001"
+    contents = {f"{folder}/{t:08d}.jpg": b"image" for t in range(1, images + 1)}
+    refused = 0
+    for content in damaged_texts(CORNERS):
+        problems = Problems()
+        sequences = alov.read(alov.Config(), memory(contents | {f"ann/01-Light/{name}.ann": content}), problems)
+        if problems:
+            assert not sequences
+            assert all(problem.file == f"data/ann/01-Light/{name}.ann" for problem in problems)
+            refused += 1
+            continue
+        (sequence,) = sequences
+        rows = np.array(rows_of(content))
+        frames = rows[:, 0] - rows[0, 0]
+        assert np.flatnonzero(sequence.labelled).tolist() == frames.tolist()
+        assert not images or int(sequence.frames.names[0][-12:-4]) == rows[0, 0]
+        x, y = rows[:, 1::2], rows[:, 2::2]
+        boxes = np.stack([x.min(1) - 1, y.min(1) - 1, np.ptp(x, 1), np.ptp(y, 1)], 1)
+        assert np.array_equal(sequence.groundtruth[sequence.labelled], boxes)
+    assert DAMAGED / 2 < refused < DAMAGED
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_frames_out_of_step_are_told(memory, name):
+    """A frame that is missing, one more, an empty one, a row too many or too few: each is told."""
+    read, config, annotation, folder = READERS[name]
+    images = {f"{folder}/{t:08d}.jpg": b"image" for t in range(1, FRAMES + 1)}
+    missing = {image: content for image, content in images.items() if not image.endswith("5.jpg")}
+    for there, rows, place in (
+        (missing, SOUND, folder),
+        (images | {f"{folder}/{FRAMES + 1:08d}.jpg": b"image"}, SOUND, annotation),
+        (images | {f"{folder}/{4:08d}.jpg": b""}, SOUND, f"{folder}/{4:08d}.jpg"),
+        (images, SOUND + b"1,2,3,4\n", annotation),
+        (images, SOUND[: SOUND.rindex(b"\n", 0, -1) + 1], annotation),
+        (images, b"", annotation),
+        ({}, b"", annotation),
+    ):
+        problems = Problems()
+        sequences = read(config, memory(there | {annotation: rows}), problems)
+        assert not sequences
+        if there or name != "plain":
+            assert f"data/{place}" in [problem.file for problem in problems]
