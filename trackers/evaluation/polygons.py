@@ -1,10 +1,11 @@
-"""Quadrilaterals: exact areas, and the area that two of them share.
+"""Polygons: exact areas, and the area that two of them share.
 
-Regions are float (n, 4), boxes of x, y, width, height; or float (n, 8), polygons of four corners x1, y1, ...,
-x4, y4, where a row of four numbers with NaN behind is a box. A row of NaN is a region that is not there.
+Regions are float (n, 4), boxes of x, y, width, height; or float (n, 2 k), polygons of up to k corners x1, y1, ...,
+xk, yk, where a row with NaN behind has fewer, and one of four numbers is a box. A row of NaN is a region that
+is not there.
 
-Corners may run either way round, and a corner may point inwards. Where two sides cross, the region is what
-the eye sees: the two triangles that meet at the crossing.
+Corners may run either way round, and may point inwards. Where two sides of a quadrilateral cross, the region is
+what the eye sees: the two triangles that meet at the crossing. Sides of polygons of more corners may not cross.
 """
 
 from __future__ import annotations
@@ -13,41 +14,76 @@ import numpy as np
 
 
 def corners(regions: np.ndarray) -> np.ndarray:
-    """Corners (n, 4, 2) of regions (n, 4) or (n, 8); those of a box from its top left, clockwise."""
+    """Corners (n, k, 2), k at least 4, of regions (n, 4) or (n, 2 k); those of a box from its top left, clockwise.
+
+    The last corner is repeated where a region has fewer.
+    """
     x, y = regions[:, 0], regions[:, 1]
     right, bottom = x + regions[:, 2], y + regions[:, 3]
-    boxes = np.stack([x, y, right, y, right, bottom, x, bottom], 1)
-    if regions.shape[1] == 8:
-        boxes = np.where(is_polygon(regions)[:, None], regions, boxes)
-    return boxes.reshape(-1, 4, 2)
+    points = np.stack([x, y, right, y, right, bottom, x, bottom], 1)
+    if regions.shape[1] > 4:
+        wide = np.pad(regions, ((0, 0), (0, max(0, 8 - regions.shape[1]))), constant_values=np.nan)
+        points = np.where(is_polygon(regions)[:, None], wide, np.pad(points, ((0, 0), (0, wide.shape[1] - 8)), "edge"))
+    points = points.reshape(len(regions), -1, 2)
+    number = number_of_corners(regions)
+    if (number == points.shape[1]).all():
+        return points
+    return np.take_along_axis(points, np.minimum(np.arange(points.shape[1]), number[:, None] - 1)[..., None], 1)
 
 
 def is_polygon(regions: np.ndarray) -> np.ndarray:
-    """bool (n,): which rows of regions (n, 4) or (n, 8) are polygons."""
+    """bool (n,): which rows of regions (n, 4) or (n, 2 k) are polygons."""
     if regions.shape[1] == 4:
         return np.zeros(len(regions), bool)
     return ~np.isnan(regions[:, 4:]).all(1)
 
 
+def number_of_corners(regions: np.ndarray) -> np.ndarray:
+    """(n,) of polygons; 4 of boxes, and where there is no region."""
+    last = regions.shape[1] - np.argmin(np.isnan(regions[:, ::-1]), 1)  # one behind the last number
+    return np.where(is_polygon(regions), (last + 1) // 2, 4)
+
+
 def area(regions: np.ndarray) -> np.ndarray:
     """Area (n,) in square pixels; NaN of a region that is not there."""
-    return np.abs(_signed_area(_triangles(corners(regions)))).sum(1)
+    triangles, weights = _triangles(regions)
+    return (weights * np.abs(_signed_area(triangles))).sum(1)
 
 
 def intersection(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Area (n,) that regions a and b share, row by row; NaN where either is not there."""
-    first, second = _triangles(corners(a)), _triangles(corners(b))
-    return np.sum([_shared(first[:, i], second[:, j]) for i in (0, 1) for j in (0, 1)], axis=0)
+    (first, weights), (second, other_weights) = _triangles(a), _triangles(b)
+    shared = np.zeros(len(a))
+    for i in range(first.shape[1]):
+        for j in range(second.shape[1]):
+            shared += weights[:, i] * other_weights[:, j] * _shared(first[:, i], second[:, j])
+    return shared
 
 
 def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Intersection over union (n,) in [0, 1]; 0 where both are of no area, NaN where either is not there."""
     shared = intersection(a, b)
     union = area(a) + area(b) - shared
-    return (shared / np.where(union == 0, 1, union)).clip(max=1)
+    return (shared / np.where(union == 0, 1, union)).clip(0, 1)
 
 
-def _triangles(quadrilaterals: np.ndarray) -> np.ndarray:
+def _triangles(regions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Triangles (n, t, 3, 2) and weights (n, t) of 1, -1 or 0: every point of a region is in triangles of sum 1."""
+    points = corners(regions)
+    halves = _halves(points[:, :4])
+    if points.shape[1] == 4:
+        return halves, np.ones(halves.shape[:2])
+    # Those of a fan around the first corner, by which way round they run.
+    fan = np.stack([np.broadcast_to(points[:, :1], points[:, 2:].shape), points[:, 1:-1], points[:, 2:]], 2)
+    signed = _signed_area(fan)
+    weights = np.sign(signed) * np.sign(signed.sum(1, keepdims=True))
+    quadrilateral = number_of_corners(regions) <= 4
+    fan[quadrilateral, :2] = halves[quadrilateral]
+    weights[quadrilateral] = np.where(np.isnan(weights[quadrilateral]), np.nan, np.arange(fan.shape[1]) < 2)
+    return fan, weights
+
+
+def _halves(quadrilaterals: np.ndarray) -> np.ndarray:
     """(n, 4, 2) -> (n, 2, 3, 2): two triangles that share no area and together are the quadrilateral."""
     a, b, c, d = (quadrilaterals[:, i] for i in range(4))
     # Cut along a diagonal that lies inside: both other corners lie on different sides of it.
