@@ -1,7 +1,7 @@
 """Benchmarks and results that nobody tracked, written as the toolkits expect them on disk.
 
 Groundtruth drifts at random; a tracker is the groundtruth and noise, more of it from one tracker to the next. With
-`hard`, there are the frames on which toolkits disagree: targets at the edge (x = 0) and gone, boxes of no size.
+`hard`, there are the frames on which toolkits disagree: targets at the edge (x = 0) and beyond it, boxes of no size.
 """
 
 from __future__ import annotations

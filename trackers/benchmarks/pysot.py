@@ -9,11 +9,11 @@ the images are not there, the annotations are enough to score results by.
 
 from __future__ import annotations
 
-import json
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
 import numpy as np
 
@@ -21,11 +21,13 @@ from trackers.benchmarks.collection import Collection, open_collection
 from trackers.benchmarks.files import Files
 from trackers.benchmarks.images import Images
 from trackers.benchmarks.problems import Problems
-from trackers.benchmarks.reading import LINES_TOLD, chosen
+from trackers.benchmarks.reading import FARTHEST, LINES_TOLD, chosen, parse_json
 from trackers.benchmarks.reading import read as read_bytes
 from trackers.benchmarks.vot import bounding
 from trackers.sequence import Frames, Region, Sequence, Unseen
 
+NAME = re.compile(r"[^/\\\x00-\x1f]*[^/\\\x00-\x1f.][^/\\\x00-\x1f]*")  # files of results will have it
+WIDEST = 10**5  # pixels of an image
 FACTS = ("video_dir", "init_rect", "img_names", "gt_rect", "width", "height", "attr", "attributes")
 
 
@@ -57,10 +59,9 @@ def read(config: Config, files: Files, problems: Problems) -> list[Sequence]:
     if content is None:
         return []
     place = files.show(file)
-    try:
-        held = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        problems.say(place, "JSON", str(error))
+    before = len(problems)
+    held = parse_json(content, place, problems)
+    if len(problems) > before:
         return []
     if not isinstance(held, dict) or not all(isinstance(entry, dict) for entry in held.values()):
         problems.say(place, "an object of sequences, each an object", "something else")
@@ -75,10 +76,13 @@ def _sequence(
 ) -> Sequence | None:
     """None where something is wrong with it."""
     before = len(problems)
+    if not NAME.fullmatch(name):
+        problems.say(file, "names of sequences, such as a file may have", f"{name!r:.60}")
     rows = _rows(name, entry.get("gt_rect"), config.origin, file, problems)
     tags = _tags(name, entry, len(rows), file, problems)
-    images = entry.get("img_names")
-    images = tuple(images) if isinstance(images, list) and all(isinstance(image, str) for image in images) else ()
+    images = _texts(name, entry, "img_names", file, problems)
+    attributes = _texts(name, entry, "attr" if "attr" in entry else "attributes", file, problems)
+    size = _size(name, entry, file, problems)
     if images and len(images) != len(rows):
         problems.say(file, f"{name}: {len(images)} rows of gt_rect, one an image", str(len(rows)))
     if len(problems) > before:
@@ -88,16 +92,14 @@ def _sequence(
         problems.say(files.show(images[there.index(False)]), f"an image of {name}", "no such file")
         return None
     frames: Frames = Images(files, images) if images and all(there) else Unseen(len(rows))
-    width, height = entry.get("width"), entry.get("height")
-    attributes = entry.get("attr", entry.get("attributes"))
     return Sequence(
         name,
         frames,
         np.array([row if len(row) == 4 else bounding(row) for row in rows]),
         rows if any(len(row) == 8 for row in rows) else None,
         tags=tags,
-        attributes=tuple(map(str, attributes)) if isinstance(attributes, list) else (),
-        size=(int(width), int(height)) if _is_side(width) and _is_side(height) else None,
+        attributes=attributes,
+        size=size,
         origin=config.origin,
     )
 
@@ -111,9 +113,9 @@ def _rows(name: str, found: Any, origin: float, file: str, problems: Problems) -
     wrong = 0
     for number, row in enumerate(found, 1):
         values = row if isinstance(row, list) and all(map(_is_number, row)) else [None]
-        if values == [] or (len(values) in (4, 8) and any(value is None or math.isnan(value) for value in values)):
+        if values == [] or (len(values) in (4, 8) and any(value is None or value != value for value in values)):
             rows.append(np.full(4, np.nan))
-        elif len(values) in (4, 8) and all(map(math.isfinite, values)):
+        elif len(values) in (4, 8) and all(abs(value) <= FARTHEST for value in values):
             shift = (origin, origin, 0.0, 0.0) if len(values) == 4 else (origin,) * 8
             rows.append(np.array(values, float) - shift)
         else:
@@ -140,8 +142,27 @@ def _tags(name: str, entry: dict[str, Any], frames: int, file: str, problems: Pr
     return {**tags, "empty": ~np.logical_or.reduce(list(tags.values()))}
 
 
-def _is_side(value: Any) -> TypeGuard[float]:
-    return _is_number(value) and 1 <= value < math.inf
+def _texts(name: str, entry: dict[str, Any], key: str, file: str, problems: Problems) -> tuple[str, ...]:
+    """The list of texts at a key; () where there is none."""
+    found = entry.get(key)
+    if found is None:
+        return ()
+    if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
+        problems.say(file, f"{name}: a list of texts at {key}", f"{found!r:.60}")
+        return ()
+    return tuple(found)
+
+
+def _size(name: str, entry: dict[str, Any], file: str, problems: Problems) -> tuple[int, int] | None:
+    """Width and height of the images, where both are given."""
+    sides = entry.get("width"), entry.get("height")
+    if None in sides:
+        return None
+    width, height = (side if type(side) is int and 0 < side < WIDEST else 0 for side in sides)
+    if not width or not height:
+        problems.say(file, f"{name}: width and height, whole numbers above 0", f"{sides!r:.60}")
+        return None
+    return width, height
 
 
 def _is_number(value: Any) -> bool:
