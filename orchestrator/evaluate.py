@@ -132,7 +132,7 @@ def _scores(
 
 def _known(convention: Convention, protocol: str) -> list[str]:
     """The measures that a convention defines under a protocol."""
-    return [name for name, m in MEASURES.items() if convention in m.conventions and protocol in m.protocols]
+    return [name for name, measure in MEASURES.items() if protocol in measure.protocols_of(convention)]
 
 
 def _row(entry: Entry) -> tuple[Any, ...]:
