@@ -76,7 +76,7 @@ def evaluate(
             continue
         notes += [f"{submission.tracker}: {note}" for note in submission.notes]
         found = gather(collection, submission.trajectories, protocol or submission.protocol)
-        found = replace(found, interval=benchmark.eao)
+        found = replace(found, interval=benchmark.eao, legacy_rasterization=benchmark.legacy_rasterization)
         for convention in conventions:
             known = _known(convention, found.protocol)
             named = [name for name in measures if len(conventions) == 1 or name in known]

@@ -24,7 +24,7 @@ class Benchmark:
     aliases: other names that are in use. format: the reader's module, and settings: of its Config.
     protocols, measures: names; the first of each is the one that people mean by the benchmark's result.
     convention: the one that published numbers follow. eao: lengths of the interval of VOT's EAO, from, to.
-    sequences: how many a whole copy has; None where these are single images.
+    legacy_rasterization: see `Results`. sequences: how many a whole copy has; None where these are single images.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Benchmark:
     measures: tuple[str, ...] = CURVES
     convention: Convention = "otb"
     eao: tuple[int, int] | None = None
+    legacy_rasterization: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def open(self, root: Path) -> Collection:
@@ -72,7 +73,7 @@ def _key(name: str) -> str:
     return "".join(letter for letter in name.lower() if letter.isalnum())
 
 
-def _vot(year: int, sequences: int, eao: tuple[int, int] | None = None, **more: Any) -> Benchmark:
+def _vot(year: int, sequences: int, eao: tuple[int, int] | None = None) -> Benchmark:
     return Benchmark(
         f"vot{year}",
         (f"VOT-ST{year}",) if year >= 2016 else (),
@@ -82,7 +83,7 @@ def _vot(year: int, sequences: int, eao: tuple[int, int] | None = None, **more: 
         ("eao", *VOT) if eao else VOT,
         "vot-legacy",
         eao,
-        **more,
+        legacy_rasterization=year <= 2015,
     )
 
 

@@ -8,13 +8,13 @@ Where toolkits differ, how they do it is a convention, and is always named:
     got10k       the GOT-10k toolkit
     pysot        pysot-toolkit
     vot          vot-toolkit 0.9
-    vot-legacy   the Matlab VOT toolkit, as of VOT2016
+    vot-legacy   the Matlab VOT toolkit, as of VOT2016; where results say so, as of VOT2013 to VOT2015
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 import numpy as np
@@ -31,9 +31,10 @@ Terms = tuple[np.ndarray, np.ndarray]  # numerator and denominator, (n, K) each
 class Measure:
     """A measure; calling it judges results.
 
-    name: as in params.yaml and scores.csv. unit: "" for a ratio. bounds: the least and the greatest
-    value. better: which end of them is the good one. conventions: those that define it. protocols: those
-    under which it means something. terms: of results under a convention; see `scores`.
+    name: as in params.yaml and scores.csv. unit: "" for a ratio, and where it is the convention's. bounds: the
+    least and the greatest value. better: which end of them is the good one. conventions: those that define
+    it. protocols: those under which it means something; narrower: of a convention that defines it for fewer.
+    terms: of results under a convention; see `scores`.
     """
 
     name: str
@@ -44,6 +45,11 @@ class Measure:
     protocols: tuple[str, ...]
     terms: Callable[[Results, Convention], Terms]
     pool: Pool = "mean"
+    narrower: Mapping[Convention, tuple[str, ...]] = field(default_factory=dict)
+
+    def protocols_of(self, convention: Convention) -> tuple[str, ...]:
+        """The protocols for which this convention defines the measure: none where it does not know it."""
+        return self.narrower.get(convention, self.protocols) if convention in self.conventions else ()
 
     def __call__(
         self, results: Results, convention: Convention = "trackmeet", subset: str = "all", length: int | None = None
@@ -52,17 +58,19 @@ class Measure:
 
         Raises ValueError where the convention, or the results' protocol, does not know this measure.
         """
-        for kind, wanted, known in (
-            ("convention", convention, self.conventions),
-            ("protocol", results.protocol, self.protocols),
-        ):
-            if wanted not in known:
-                raise ValueError(f"{self.name}: expected a {kind} among {', '.join(known)}, got {wanted}")
+        if convention not in self.conventions:
+            raise ValueError(
+                f"{self.name}: expected a convention among {', '.join(self.conventions)}, got {convention}"
+            )
+        known = self.protocols_of(convention)
+        if results.protocol not in known:
+            raise ValueError(
+                f"{self.name}: expected a protocol among {', '.join(known)} under convention {convention}, "
+                f"got {results.protocol}"
+            )
         chosen = results.subset(subset)
         if length is not None:
             chosen = chosen.first(length)
         numerator, denominator = self.terms(chosen, convention)
         names = tuple(sequence.name for sequence in chosen.sequences)
-        return Score(
-            self.name, convention, results.protocol, subset, length, names, numerator, denominator, self.pool
-        )
+        return Score(self.name, convention, results.protocol, subset, length, names, numerator, denominator, self.pool)

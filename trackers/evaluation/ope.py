@@ -16,16 +16,19 @@ What the conventions count, of boxes in the coordinates of the files (x, y from 
                  seen (tag `cover`), but the first; boxes cut to the image where its size is known
     pysot        toolkit/utils/statistics.py: the first frame as in the result; -1 as in otb, but for
                  distances where the centre is not positive; frames with the tag `absent` (LaSOT) fail
+    vot          `average_overlap` alone, of the unsupervised experiment: see `vot.unsupervised_overlap`
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from trackers import boxes
+from trackers.evaluation import vot
 from trackers.evaluation.measure import Convention, Measure, Terms
 from trackers.evaluation.overlaps import EPSILON, overlaps, toolkit_overlaps
 from trackers.evaluation.results import ALL, Results
@@ -334,8 +337,12 @@ class Curve:
 
     def __call__(self, results: Results, convention: Convention = "trackmeet") -> np.ndarray:
         """(K,) over all sequences; NaN where nothing counts."""
+        return _ratios(self.terms(results, convention))
+
+    def terms(self, results: Results, convention: Convention = "trackmeet") -> Terms:
+        """What each sequence contributes to it: (n, K)."""
         [terms] = _terms(results, convention, [self.judge], self.see)
-        return _ratios(terms)
+        return terms
 
     def at(self, threshold: float) -> Judge:
         """Judges by its value at one of its thresholds."""
@@ -383,16 +390,23 @@ def _by(judge: Judge, see: See = frames) -> Callable[[Results, Convention], Term
 
 
 def _average_overlap(results: Results, convention: Convention) -> Terms:
+    if convention == "vot":
+        return vot.unsupervised_overlap(results)
     ours = _by(pooled_overlap, frames_in_image) if convention == "got10k" else _by(mean_overlap)
     return ours(results, convention)
 
 
-def _ratio(name: str, terms: Callable[[Results, Convention], Terms], *conventions: Convention) -> Measure:
-    return Measure(name, "", (0.0, 1.0), "higher", conventions, PROTOCOLS, terms)
+def _ratio(name: str, terms: Callable[[Results, Convention], Terms], *conventions: Convention, **more: Any) -> Measure:
+    return Measure(name, "", (0.0, 1.0), "higher", conventions, PROTOCOLS, terms, **more)
 
 
 MEASURES = [
-    _ratio("average_overlap", _average_overlap, "trackmeet", "otb", "got10k"),
+    _ratio(
+        "average_overlap",
+        _average_overlap,
+        *("trackmeet", "otb", "got10k", "vot"),
+        narrower={"vot": ("unsupervised",)},
+    ),
     _ratio("success_auc", _by(success), *CONVENTIONS),
     _ratio("os_50", _by(SUCCESS.at(0.5)), *CONVENTIONS),
     _ratio("precision_20", _by(PRECISION.at(20)), *CONVENTIONS),

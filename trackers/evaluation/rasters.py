@@ -153,7 +153,7 @@ class Pixels:
         return left, end
 
     def _convex_columns(self, chosen: np.ndarray, begin: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Left and end (1, N) of convex quadrilaterals: each row lies between one side on the left and one on the right.
+        """Left and end (1, N) of convex quadrilaterals: each row between a side on the left and one on the right.
 
         The crossings are computed with the operations of the toolkits, in their order.
         """
@@ -248,8 +248,8 @@ def mask_overlaps(
 ) -> np.ndarray:
     """Overlap (m,) by the rule vot with the masks of the groundtruth in `frames` (m,), in images of `size`.
 
-    predicted: boxes or polygons (m, 4) or (m, 2 x corners), or as many masks. Raises ValueError for masks of other
-    sizes. What is said in `overlaps` of regions without extent holds for empty masks, too.
+    predicted: boxes or polygons (m, 4) or (m, 2 x corners); or masks, by frame as those of the groundtruth. Raises
+    ValueError for masks of other sizes. What `overlaps` says of regions without extent holds for empty masks, too.
     """
     last = size[0] - 1, size[1] - 1
     found = np.zeros(len(frames))
@@ -266,7 +266,7 @@ def mask_overlaps(
             lines = region.lines_from(np.arange(len(region)), begin)
             shared, other = _shared_with_masks(lines, true), lines.area
         else:
-            said = [masks.of_region(predicted[i], size) for i in range(len(frames))[part]]
+            said = [masks.of_region(predicted[t], size) for t in frames[part].tolist()]
             inner = _mask_bounds(said)
             shared = np.array([np.count_nonzero(a & b) for a, b in zip(true, said, strict=True)])
             other = np.array([np.count_nonzero(mask) for mask in said])
@@ -400,7 +400,7 @@ def _sides(
 
 
 def _spans(nodes: np.ndarray, rule: Rule) -> tuple[np.ndarray, np.ndarray]:
-    """Left and end (k // 2, p, rows) of what lies between crossings (k, p, rows), sorted: the toolkits' walk along a row.
+    """Left and end (k // 2, p, rows) of what lies sorted crossings (k, p, rows): the toolkits' walk along a row.
 
     Two crossings in one pixel count as one, met at a corner, and the walk goes on from the second; not so in
     trax-legacy, which has each crossing once.

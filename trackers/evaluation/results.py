@@ -18,7 +18,8 @@ class Results:
     sequences: n of them; their frames are not needed (`Unseen` will do). runs: n tuples of the trajectories
     through each, by number; all as long as the sequence. tag: where not `ALL`, only frames with this tag count.
     interval: the least and the greatest length that EAO is a mean over, of the benchmark; None: by VOT's
-    rule, from the lengths of the sequences here.
+    rule, from the lengths of the sequences here. legacy_rasterization: whether vot-legacy counts the pixels of
+    regions as in VOT2013 to VOT2015 (`trax-legacy` of `rasters`), in the image or not; else as from VOT2016 on.
     """
 
     sequences: tuple[Sequence, ...]
@@ -26,6 +27,7 @@ class Results:
     protocol: str = "one_pass"
     tag: str = ALL
     interval: tuple[int, int] | None = None
+    legacy_rasterization: bool = False
 
     def __post_init__(self) -> None:
         if self.interval is not None and not 1 <= self.interval[0] <= self.interval[1]:

@@ -32,15 +32,8 @@ def frame_ious(sequence: Sequence, trajectory: Trajectory, tag: str = ALL) -> np
     for t in np.flatnonzero(counted).tolist():
         true = regions[t]
         if true.any():
-            ious[t] = masks.iou(_mask(trajectory, t, true.shape), true)
+            ious[t] = masks.iou(masks.of_region(trajectory.region(t), true.shape[::-1]), true)
     return ious
-
-
-def _mask(trajectory: Trajectory, t: int, shape: tuple[int, ...]) -> np.ndarray:
-    if trajectory.masks is not None:
-        return trajectory.masks[t]
-    region = trajectory.regions[t]
-    return masks.of_region(region[:4] if np.isnan(region[4:]).all() else region, (shape[1], shape[0]))
 
 
 def mask_iou(results: Results, above: float | None = None) -> Terms:

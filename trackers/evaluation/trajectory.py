@@ -7,7 +7,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from trackers.sequence import Regions
+from trackers.sequence import Region, Regions
 
 
 class Event(IntEnum):
@@ -46,6 +46,13 @@ class Trajectory:
 
     def __len__(self) -> int:
         return len(self.regions)
+
+    def region(self, t: int) -> Region:
+        """What was said in frame t: the mask where there are masks, else the polygon or box."""
+        if self.masks is not None:
+            return self.masks[t]
+        region = self.regions[t]
+        return region[:4] if np.isnan(region[4:]).all() else region
 
     @property
     def boxes(self) -> np.ndarray:

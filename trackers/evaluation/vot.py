@@ -6,9 +6,13 @@ A run is reset after each failure, and several runs through a sequence are repet
     vot          vot-toolkit 0.9 (vot/analysis/supervised.py): overlaps of pixels in the image; means over
                  runs, then over sequences by their lengths. EAO over parts from a reset to before the
                  failure, each as much as the other, and over lengths low + 1 to high + 1
-    vot-legacy   the Matlab toolkit, as of VOT2016 (analysis/*.m): overlaps as in TraX; a mean over
-                 all frames. EAO over parts from a reset to the next, sequences as much as each other
+    vot-legacy   the Matlab toolkit, as of VOT2016 (analysis/*.m): overlaps as in TraX, or, where
+                 `Results.legacy_rasterization`, as its stacks of VOT2013 to VOT2015; a mean over all
+                 frames. EAO over parts from a reset to the next, sequences as much as each other
     pysot        pysot-toolkit, a port of it: of other than 15 runs the first alone; curves in float32
+
+Masks of the groundtruth are compared under trackmeet and vot, with masks where the tracker said such. A tracker
+that said masks is elsewhere judged by its regions, the boxes around them.
 
 For accuracy the first `BURN_IN` frames from a reset on do not count. A tag of frames is judged as both VOT toolkits
 do: frames without it are cut out first. In EAO it weighs a part by its share of frames with the tag.
@@ -23,7 +27,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from trackers import boxes
+from trackers import boxes, masks
 from trackers.evaluation import polygons, rasters
 from trackers.evaluation.measure import Convention, Measure, Terms
 from trackers.evaluation.results import ALL, Results
@@ -32,6 +36,8 @@ from trackers.sequence import Sequence
 
 CONVENTIONS: tuple[Convention, ...] = ("trackmeet", "vot", "vot-legacy", "pysot")
 PROTOCOLS = ("supervised_reset",)
+
+Raster = tuple[rasters.Rule, tuple[int, int]]  # how pixels are counted, and the image's last column and row
 
 BURN_IN = 10  # frames from a reset on, that of the reset among them, that do not count for accuracy
 RESET = 5  # frames from a failure to the next reset
@@ -97,6 +103,13 @@ def eao_curve(results: Results, convention: Convention) -> np.ndarray:
     return _expected(results, convention, np.arange(longest))[2]
 
 
+def eao_terms(results: Results, convention: Convention) -> Terms:
+    """What each sequence contributes to `eao_curve` from the second frame on, where overlaps begin to count."""
+    longest = max((len(sequence) for sequence in results.sequences), default=0)
+    numerator, denominator, _ = _expected(results, convention, np.arange(1, longest))
+    return numerator, denominator
+
+
 def accuracy_error(results: Results, convention: Convention) -> Terms:
     """1 - accuracy (Held et al. 2016, 5.2)."""
     numerator, denominator = accuracy(results, convention)
@@ -123,7 +136,7 @@ def _mean_of_runs(results: Results, convention: Convention, absent: bool = False
     """Mean overlap in a run, mean over runs, weighed by the lengths of sequences; absent: without the target."""
     terms = []
     for sequence, runs in _sequences(results, convention):
-        overlaps, counted = _counted(results.tag, sequence, runs, convention)
+        overlaps, counted = _counted(results, sequence, runs, convention)
         if absent:
             counted &= _cut(results.tag, sequence, ~np.isnan(sequence.groundtruth).any(1)[None])
         means = np.where(counted, overlaps, 0.0).sum(1) / counted.sum(1).clip(min=1)
@@ -132,26 +145,41 @@ def _mean_of_runs(results: Results, convention: Convention, absent: bool = False
 
 
 def frame_overlaps(
-    sequence: Sequence, runs: SequenceOf[Trajectory], convention: Convention, use: Literal["accuracy", "eao"]
+    sequence: Sequence,
+    runs: SequenceOf[Trajectory],
+    convention: Convention,
+    use: Literal["accuracy", "eao"],
+    legacy_rasterization: bool = False,
 ) -> np.ndarray:
     """(runs, frames) of what was predicted. Elsewhere 0 (vot, trackmeet) or NaN.
 
-    use: TraX's port cuts regions to one more column and row for accuracy. Raises ValueError where regions are
-    neither boxes nor quadrilaterals, and where pixels are counted in images whose size nobody knows.
+    use: TraX's port cuts regions to one more column and row for accuracy. legacy_rasterization: see `Results`. Raises
+    ValueError where a convention does not know such regions, and for images whose size nobody knows, where
+    pixels in them are counted.
     """
-    if convention == "trackmeet":
-        key: Any = convention
-    else:
+    key: Raster | None = None
+    if convention == "vot-legacy" and legacy_rasterization:
+        key = "trax-legacy", (0, 0)
+    elif convention != "trackmeet":
         width, height = _size(sequence)
         rim = 0 if convention != "vot" and use == "accuracy" else 1
-        key = ("vot" if convention == "vot" else "trax", (width - rim, height - rim))
+        key = "vot" if convention == "vot" else "trax", (width - rim, height - rim)
+    masked = sequence.regions is not None and sequence.regions[0].ndim == 2
+    if masked and convention not in ("trackmeet", "vot"):
+        raise ValueError(
+            f"sequence {sequence.name}: {convention} compares boxes and polygons; expected trackmeet or vot for "
+            "groundtruth of masks"
+        )
     unknown = [run for run in runs if _remembered(run).get(key, (lambda: None,))[0]() is not sequence]
     if unknown:
-        events = np.stack([run.events for run in unknown])
-        asked = events == Event.PREDICTED
-        predicted = np.concatenate([_wide(run.regions)[run.events == Event.PREDICTED] for run in unknown])
+        asked = _codes(unknown) == Event.PREDICTED
         computed = np.full(asked.shape, np.nan)
-        computed[asked] = _overlaps(sequence, np.nonzero(asked)[1], predicted, key)
+        if masked:
+            for run, frames, row in zip(unknown, asked, computed, strict=True):
+                row[frames] = _mask_overlaps(sequence, run, np.flatnonzero(frames), key)
+        else:
+            predicted = np.concatenate([_wide(run.regions)[run.events == Event.PREDICTED] for run in unknown])
+            computed[asked] = _overlaps(sequence, np.nonzero(asked)[1], predicted, key)
         for run, row in zip(unknown, computed, strict=True):
             _remembered(run)[key] = (weakref.ref(sequence), row)
     overlaps = np.stack([_remembered(run)[key][1] for run in runs])
@@ -274,7 +302,7 @@ def _parts(results: Results, convention: Convention, stop: int) -> Parts:
     """The parts' first `stop` frames at most."""
     pieces: list[tuple[np.ndarray, bool, float, int]] = []
     for owner, (sequence, runs) in enumerate(_sequences(results, convention)):
-        overlaps = frame_overlaps(sequence, runs, convention, "eao")
+        overlaps = frame_overlaps(sequence, runs, convention, "eao", results.legacy_rasterization)
         tagged = np.ones(len(sequence)) if results.tag == ALL else sequence.tags[results.tag].astype(float)
         cut = _between_resets if convention in ("trackmeet", "vot") else _through_resets
         for run, row in zip(runs, overlaps, strict=True):
@@ -390,7 +418,7 @@ def _mean_overlaps(results: Results, convention: Convention) -> np.ndarray:
     """Overlaps that count for accuracy, the mean over runs, of the frames of all sequences; NaN where none counts."""
     rows = []
     for sequence, runs in _sequences(results, convention):
-        overlaps, counted = _counted(results.tag, sequence, runs, convention)
+        overlaps, counted = _counted(results, sequence, runs, convention)
         number = counted.sum(0)
         sums = np.where(counted, overlaps, 0.0).sum(0)
         rows.append(np.divide(sums, number, out=np.full(len(sums), np.nan), where=number > 0))
@@ -398,10 +426,11 @@ def _mean_overlaps(results: Results, convention: Convention) -> np.ndarray:
 
 
 def _counted(
-    tag: str, sequence: Sequence, runs: SequenceOf[Trajectory], convention: Convention
+    results: Results, sequence: Sequence, runs: SequenceOf[Trajectory], convention: Convention
 ) -> tuple[np.ndarray, np.ndarray]:
     """Overlaps (runs, frames with the tag), and which count for accuracy."""
-    overlaps = _cut(tag, sequence, frame_overlaps(sequence, runs, convention, "accuracy"))
+    tag, legacy = results.tag, results.legacy_rasterization
+    overlaps = _cut(tag, sequence, frame_overlaps(sequence, runs, convention, "accuracy", legacy))
     codes = _cut(tag, sequence, _codes(runs))
     counted = (codes == Event.PREDICTED) & ~np.isnan(overlaps)
     if convention in ("vot", "vot-legacy"):  # NaN in a file is read as the code 0
@@ -439,9 +468,9 @@ def _terms(pairs: SequenceOf[tuple[float, float]]) -> Terms:
     return terms[:, :1], terms[:, 1:]
 
 
-def _overlaps(sequence: Sequence, frames: np.ndarray, predicted: np.ndarray, key: Any) -> np.ndarray:
-    """Overlap (m,) of predicted regions with the annotated ones in these frames (m,)."""
-    if key != "trackmeet":
+def _overlaps(sequence: Sequence, frames: np.ndarray, predicted: np.ndarray, key: Raster | None) -> np.ndarray:
+    """Overlap (m,) of predicted regions with the annotated ones in these frames (m,), as pixels or exact areas."""
+    if key is not None:
         rule, last = key
         kept = _remembered(sequence)
         if key not in kept:
@@ -459,17 +488,36 @@ def _overlaps(sequence: Sequence, frames: np.ndarray, predicted: np.ndarray, key
     return exact
 
 
+def _mask_overlaps(sequence: Sequence, run: Trajectory, frames: np.ndarray, key: Raster | None) -> np.ndarray:
+    """Overlap (m,) of what a run said in these frames (m,) with masks.
+
+    As a toolkit counts pixels, or by the rule of `masks`: then NaN where the target is absent.
+    """
+    truth = sequence.regions
+    assert truth is not None
+    height, width = truth[0].shape
+    if key is not None:
+        predicted = run.regions[frames] if run.masks is None else run.masks
+        return rasters.mask_overlaps(truth, frames, predicted, (width, height))
+    overlaps = np.full(len(frames), np.nan)
+    for i, t in enumerate(frames.tolist()):
+        true = masks.of_region(truth[t], (width, height))
+        if true.any():
+            overlaps[i] = masks.iou(masks.of_region(run.region(t), (width, height)), true)
+    return overlaps
+
+
 def _annotated(sequence: Sequence) -> np.ndarray:
-    """Regions (frames, 4) or (frames, 8) as annotated."""
+    """Regions (frames, 4) or (frames, 2 x corners) as annotated."""
     if sequence.regions is None:
         return sequence.groundtruth
-    regions = np.full((len(sequence), 8), np.nan)
-    for t in range(len(sequence)):
-        region = sequence.region(t)
-        if region.shape not in ((4,), (8,)):
+    found = [sequence.region(t) for t in range(len(sequence))]
+    regions = np.full((len(found), max(8, *(region.size for region in found if region.ndim == 1))), np.nan)
+    for t, region in enumerate(found):
+        if region.ndim != 1 or len(region) < 4 or len(region) % 2:
             raise ValueError(
-                f"sequence {sequence.name}, frame {t}: expected a box of 4 numbers or a polygon of 8, "
-                f"got a region of shape {region.shape}"
+                f"sequence {sequence.name}, frame {t}: expected a box of 4 numbers or a polygon of 6 or more, as in "
+                f"frame 0, got a region of shape {region.shape}"
             )
         regions[t, : len(region)] = region
     return regions
