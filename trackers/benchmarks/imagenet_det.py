@@ -109,7 +109,7 @@ def _read_image(config: Config, annotation: str, image: str | None, files: Files
     name, sequences = reading.stem(annotation), []
     for k, found in enumerate(objects, 1):
         xmin, ymin, xmax, ymax = (_number(found, f"bndbox/{edge}", file, problems) for edge in EDGES)
-        label = (found.findtext("name") or "").strip()
+        label = _text(found, "name", file, problems)
         if not label:
             problems.say(file, f"a name of object {k}", "none")
         if xmax < xmin or ymax < ymin or xmin < config.origin - 1 or ymin < config.origin - 1:
@@ -154,8 +154,16 @@ def _parse(content: bytes | None, file: str, problems: Problems) -> ET.Element |
 
 def _number(element: ET.Element, path: str, file: str, problems: Problems) -> float:
     """The number at `path` below an element; NaN and a problem where there is none."""
-    text = (element.findtext(path) or "").strip()
+    text = _text(element, path, file, problems)
     if NUMBER.fullmatch(text):
         return float(text)
     problems.say(file, f"a number in <{path.replace('/', '><')}>", repr(text[:40]) if text else "none")
     return float("nan")
+
+
+def _text(element: ET.Element, path: str, file: str, problems: Problems) -> str:
+    """The text at `path` below an element; "" where there is none, and a problem where there are several."""
+    found = [(each.text or "").strip() for each in element.findall(path)]
+    if len(found) > 1:
+        problems.say(file, f"one <{path.replace('/', '><')}>", f"{len(found)} of them")
+    return found[0] if found else ""

@@ -218,11 +218,12 @@ def _attributes(files: Files, groundtruth: str, problems: Problems) -> tuple[str
     if flags in files:
         return reading.flagged(files, flags, ATTRIBUTES, problems)
     if config in files:
-        place = files.show(config)
-        held = reading.parse_json(reading.read(files, config, problems) or b"{}", place, problems)
+        place, before = files.show(config), len(problems)
+        content = reading.read(files, config, problems)
+        held = None if content is None else reading.parse_json(content, place, problems)
         found = held.get("attributes", []) if isinstance(held, dict) else None
         if isinstance(found, list):
             return reading.attributes(map(str, found), ATTRIBUTES, place, problems)
-        if held is not None:
+        if len(problems) == before:
             problems.say(place, 'an object with a list of "attributes"', f"{held!r:.60}")
     return ()

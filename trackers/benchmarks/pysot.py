@@ -9,7 +9,6 @@ the images are not there, the annotations are enough to score results by.
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,7 +111,7 @@ def _rows(name: str, found: Any, origin: float, file: str, problems: Problems) -
     rows: list[Region] = []
     wrong = 0
     for number, row in enumerate(found, 1):
-        values = row if isinstance(row, list) and all(map(_is_number, row)) else [None]
+        values: list[Any] = row if isinstance(row, list) and all(map(_is_number, row)) else [None]
         if values == [] or (len(values) in (4, 8) and any(value is None or value != value for value in values)):
             rows.append(np.full(4, np.nan))
         elif len(values) in (4, 8) and all(abs(value) <= FARTHEST for value in values):

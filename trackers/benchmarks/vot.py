@@ -38,6 +38,7 @@ from trackers.sequence import Frames, Region, Regions, Sequence, Unseen
 
 ONE_IMAGE_MORE = ("ball",)
 IMAGE_FOLDERS = ("color", "imgs")
+SIDE = re.compile(r"0*[1-9]\d{0,4}", re.ASCII)
 WIDEST = 10**5  # pixels of an image that a mask lies in
 ABSENT = np.full(4, np.nan)
 FIELD = re.compile(r"[ \t]*[,;][ \t]*|[ \t]+")
@@ -161,8 +162,9 @@ def _size(about: Mapping[str, str], file: str, problems: Problems) -> tuple[int,
     sides = [about.get("width"), about.get("height")]
     if None in sides:
         return None
-    if not all(side and side.isascii() and side.isdigit() and int(side) for side in sides):
-        problems.say(file, "width and height, whole numbers above 0", " and ".join(map(repr, sides)))
+    if not all(side and SIDE.fullmatch(side) for side in sides):
+        found = " and ".join(f"{side!r:.40}" for side in sides)
+        problems.say(file, "width and height, whole numbers from 1 to 99999", found)
         return None
     return int(sides[0] or 0), int(sides[1] or 0)
 

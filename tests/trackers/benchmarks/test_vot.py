@@ -147,7 +147,7 @@ def test_the_toolkits_file_cannot_lead_outside(tmp_path):
     assert problems_of(tmp_path) == [
         "a/sequence: expected channels.color inside the sequence's folder, found ../b/%08d.jpg",
         "b/sequence: expected channels.color inside the sequence's folder, found /etc/x",
-        "c/sequence: expected width and height, whole numbers above 0, found 'x' and '1'",
+        "c/sequence: expected width and height, whole numbers from 1 to 99999, found 'x' and '1'",
         "d/sequence:1: expected key=value, found 'nonsense'",
     ]
 
