@@ -47,7 +47,7 @@ def decode(content: bytes | memoryview) -> np.ndarray:
     channels agree, as in some masks of DAVIS. Raises ValueError for anything else.
     """
     content = bytes(content)
-    depth = content[24] if content.startswith(PNG) and len(content) > HEADER and content[25] == PALETTE else None
+    depth = content[24] if _has_palette(content) else None
     if depth is not None:
         content = _as_grey(content)
     try:
@@ -64,6 +64,13 @@ def decode(content: bytes | memoryview) -> np.ndarray:
         raise ValueError(f"expected an image of a mask, 8 bits a pixel, found {values.dtype.itemsize * 8}")
     # Fewer bits than 8 were stretched to 0 to 255 on the way.
     return values if depth in (None, 8) else values // (255 // (2**depth - 1))
+
+
+def _has_palette(content: bytes) -> bool:
+    """Whether it is a PNG with one, and a whole header: the checksum of that is not kept."""
+    if not content.startswith(PNG) or len(content) <= HEADER or content[25] != PALETTE:
+        return False
+    return zlib.crc32(content[12 : HEADER - 4]) == int.from_bytes(content[HEADER - 4 : HEADER], "big")
 
 
 def _as_grey(content: bytes) -> bytes:
