@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from orchestrator.report.comparisons import Pairwise, compare
 from orchestrator.report.scores import COLUMNS
 from trackers.benchmarks.catalogue import Benchmark
 from trackers.evaluation import result_files
@@ -16,8 +17,7 @@ from trackers.evaluation.measure import CONVENTIONS, Convention
 from trackers.evaluation.measures import MEASURES
 from trackers.evaluation.results import ALL, Results, gather
 from trackers.evaluation.scores import Score
-from trackers.evaluation.significance import average_ranks, comparisons
-from trackers.evaluation.statistics import interval, paired, std
+from trackers.evaluation.statistics import interval, std
 
 
 @dataclass(frozen=True)
@@ -112,11 +112,12 @@ def as_text(evaluation: Evaluation) -> str:
         title = f"{entries[0].benchmark}, convention {convention}, {protocol}, {count}"
         table = [["tracker", *map(_heading, measures)]]
         for entry in ranked:
-            found = (of.get((entry.tracker, measure)) for measure in measures)
-            table.append([entry.tracker, *("" if one is None else _with_interval(one) for one in found)])
+            scores = (of.get((entry.tracker, measure)) for measure in measures)
+            table.append([entry.tracker, *("" if one is None else _with_interval(one) for one in scores)])
         parts.append("\n".join([title + (f", {subset}" if subset != ALL else ""), *_aligned(table)]))
-        if len(ranked) > 1 and subset == ALL:
-            parts.append(_against_first(ranked))
+        found = compare({entry.tracker: entry.score for entry in ranked}, ranked[0].tracker) if subset == ALL else None
+        if found is not None:
+            parts.append(_against_first(found, ranked[0].tracker))
     return "\n\n".join(parts)
 
 
@@ -163,25 +164,21 @@ def _with_interval(entry: Entry) -> str:
     return f"{value} [{low}, {high}]"
 
 
-def _against_first(ranked: list[Entry]) -> str:
-    """What the best has before each of the others, over the sequences of both, and how sure that is."""
-    first, better = ranked[0], MEASURES[ranked[0].score.measure].better
-    values = {entry.tracker: entry.score.values for entry in ranked}
-    tests = {test.b: test for test in comparisons(values, control=first.tracker)}
-    ranks = average_ranks(values, better)
-    table = [["", "difference [95%]", "p", "p, Holm", "average rank"]]
-    for entry in ranked:
-        rank = f"{ranks[entry.tracker]:.2f}"
-        if entry is first:
-            table.append([entry.tracker, "", "", "", rank])
-            continue
-        found, test = paired(first.score, entry.score), tests[entry.tracker]
-        difference = f"{_shown(found.effect)} [{_shown(found.low)}, {_shown(found.high)}]"
-        table.append([entry.tracker, difference, f"{test.p:.2g}", f"{test.adjusted:.2g}", rank])
-    title = (
-        f"{first.score.measure}, {first.tracker} against each other (bootstrap over sequences; Wilcoxon signed-rank)"
-    )
-    return "\n".join([title, *_aligned(table)])
+def _against_first(found: Pairwise, first: str) -> str:
+    """What the best has before each of the others, and how sure that is."""
+    ranks = found.ranking.ranks if found.ranking else {}
+    of_first = f"{ranks[first]:.2f}" if ranks else ""
+    table = [["", "difference [95%]", "p", "p, Holm", "average rank"], [first, "", "", "", of_first]]
+    for pair in found.pairs:
+        e = pair.estimate
+        row = [pair.than, f"{_shown(e.effect)} [{_shown(e.low)}, {_shown(e.high)}]"]
+        tests = [f"{p:.2g}" for p in (pair.p, pair.p_holm) if p is not None]
+        table.append([*row, *(tests or ["", ""]), f"{ranks[pair.than]:.2f}" if ranks else ""])
+    how = "bootstrap over sequences; Wilcoxon signed-rank" if ranks else "bootstrap over sequences"
+    lines = [f"{found.measure}, {first} against each other ({how})", *_aligned(table)]
+    if found.ranking:
+        lines.append(f"critical difference of average ranks (Nemenyi, 0.05): {found.ranking.difference:.2f}")
+    return "\n".join(lines)
 
 
 def _shown(value: float) -> str:

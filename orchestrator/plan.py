@@ -20,6 +20,7 @@ from trackers import families
 PICTURES: dict[str, Any] = {"sequences": 2, "frames": [1, 4, 7, 10, 13, 16, 19]}
 SCORING = [
     "trackers.evaluation.measures",
+    "trackers.evaluation.curves",
     "trackers.evaluation.archive",
     "orchestrator.score_files",
     "orchestrator.work",

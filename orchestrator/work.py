@@ -24,6 +24,7 @@ from trackers import families
 from trackers.benchmarks.collection import Collection
 from trackers.evaluation import archive, folds
 from trackers.evaluation.clips import clip
+from trackers.evaluation.curves import CURVES
 from trackers.evaluation.lanes import follow
 from trackers.evaluation.measures import MEASURES
 from trackers.evaluation.protocols import PROTOCOLS, image_size
@@ -189,25 +190,29 @@ def _remembered(benchmark: Iterable[Sequence], sequences: list[Sequence]) -> Ite
 
 
 def score(task: Task, output: Path) -> dict[str, Any]:
-    """Judge trajectories -> scores.json, one value a sequence, and terms.npz, of which scores are pooled."""
+    """Judge trajectories -> scores.json, one value a sequence, and terms.npz, of which scores are pooled.
+
+    The curves that the measures are taken from are kept, too, of whole sequences and data sets.
+    """
     found: list[Score] = []
+    curves: list[Score] = []
     for protocol, data in sorted(task.inputs.items()):
         sequences, trajectories = archive.load(data.path / "trajectories.npz")
         interval = task.arguments["interval"]
         results = replace(gather(sequences, trajectories, protocol), interval=interval and (interval[0], interval[1]))
         tags = sorted({tag for sequence in sequences for tag in sequence.tags})
         lengths = (task.arguments["lengths"] or [None]) if protocol == "one_pass" else [None]
-        for name in task.arguments["measures"]:
-            measure = MEASURES[name]
-            if protocol in measure.protocols:
-                found += [
-                    measure(results, task.arguments["convention"], subset, length)
-                    for length in lengths
-                    for subset in (ALL, *tags)
-                ]
+        measures = [name for name in task.arguments["measures"] if protocol in MEASURES[name].protocols]
+        convention = task.arguments["convention"]
+        for name in measures:
+            found += [
+                MEASURES[name](results, convention, subset, length) for length in lengths for subset in (ALL, *tags)
+            ]
+        if None in lengths:
+            curves += [c(results, convention) for c in CURVES.values() if not set(measures).isdisjoint(c.measures)]
     attributes = {attribute for sequence in sequences for attribute in sequence.attributes}
     members = {a: [sequence.name for sequence in sequences if a in sequence.attributes] for a in attributes}
-    score_files.write(output, sorted(sequence.name for sequence in sequences), members, found)
+    score_files.write(output, sorted(sequence.name for sequence in sequences), members, found, curves)
     return {}
 
 

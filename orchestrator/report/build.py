@@ -1,11 +1,14 @@
 """The report: build/results -> build/report.
 
-    scores.csv      everything measured, a number a row
-    claims.csv      the verdict on each claim
-    metrics.json    study -> tracker -> benchmark -> length, or protocol/measure -> score, for `dvc metrics`
-    plots/*.csv     score by length, mean over benchmarks, a column a tracker, for `dvc plots`
-    figures/        strips of frames and charts
-    index.html      all of it to read
+    scores.csv         everything measured, a number a row
+    curves.csv         success, precision and EAO curves, a point a row
+    comparisons.csv    every two trackers by every measure of whole sequences: differences and tests
+    ranks.csv          average ranks, and what a critical-difference diagram shows
+    claims.csv         the verdict on each claim
+    metrics.json       study -> tracker -> benchmark -> length, or protocol/measure -> score, for `dvc metrics`
+    plots/*.csv        score by length, mean over benchmarks, a column a tracker, for `dvc plots`
+    figures/           strips of frames and charts
+    index.html         all of it to read
 
 The same results give the same bytes.
 """
@@ -16,9 +19,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from orchestrator.files import replaced_folder, write_json
-from orchestrator.report import claims, figures, page, paper, results, scores
+from orchestrator.report import claims, comparisons, curves, figures, page, paper, results, scores
 from orchestrator.report.scores import Grid
+from orchestrator.report.summary import summaries
 from trackers.evaluation.results import ALL
+
+TABLES = {
+    "scores": scores.COLUMNS,
+    "curves": curves.COLUMNS,
+    "comparisons": comparisons.COLUMNS,
+    "ranks": comparisons.RANK_COLUMNS,
+    "claims": claims.COLUMNS,
+}
 
 
 def build(folder: Path, out: Path) -> Path:
@@ -27,8 +39,7 @@ def build(folder: Path, out: Path) -> Path:
     Raises ResultsError, and leaves the old report as it was, where results are missing or damaged.
     """
     studies = results.read(folder)
-    rows: list[dict[str, object]] = []
-    verdicts: list[dict[str, object]] = []
+    tables: dict[str, list[dict[str, object]]] = {name: [] for name in TABLES}
     metrics: dict[str, object] = {}
     sections = []
     with replaced_folder(out) as target:
@@ -37,15 +48,21 @@ def build(folder: Path, out: Path) -> Path:
             reported = paper.load(study.name)
             grid = scores.grid(study, reported)
             findings = claims.check(reported, grid)
-            rows += scores.rows(grid, reported)
-            verdicts += [claims.row(study, finding) for finding in findings]
+            shown = [page.Table(summary, comparisons.comparisons(summary)) for summary in summaries(grid)]
+            tables["scores"] += scores.rows(grid, reported)
+            tables["curves"] += curves.rows(grid)
+            for table in shown:
+                tables["comparisons"] += comparisons.rows(table.summary, table.pairwise)
+                tables["ranks"] += comparisons.rank_rows(table.summary, table.pairwise)
+            tables["claims"] += [claims.row(study, finding) for finding in findings]
             metrics[study.name] = _metrics(grid)
             if study.lengths:
                 _write(target / "plots" / f"{study.name}.csv", _by_length(grid))
             charts = figures.write_charts(study, reported, grid, target)
-            sections.append(page.Section(study, reported, grid, findings, strips, charts))
-        _write(target / "scores.csv", scores.as_csv(scores.COLUMNS, rows))
-        _write(target / "claims.csv", scores.as_csv(claims.COLUMNS, verdicts))
+            plots = figures.write_curves(study, (table.summary for table in shown), target)
+            sections.append(page.Section(study, reported, grid, findings, shown, strips, charts | plots))
+        for name, columns in TABLES.items():
+            _write(target / f"{name}.csv", scores.as_csv(columns, tables[name]))
         write_json(target / "metrics.json", metrics)
         _write(target / "index.html", page.render(sections))
     return out / "index.html"
@@ -56,7 +73,7 @@ def trial_figures(folder: Path, out: Path) -> Iterator[tuple[str, str, list[Path
     for study in results.read(folder):
         for trial in study.trials:
             if trial.state == "done":
-                yield study.name, trial.key, sorted((out / figures.trial_folder(study, trial)).glob("*.png"))
+                yield study.name, trial.key, sorted((out / figures.trial_folder(study, trial)).glob("*"))
 
 
 def _metrics(grid: Grid) -> dict[str, dict[str, dict[str, float]]]:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
+from orchestrator.report.curves import points
 from orchestrator.report.paper import Paper
 from orchestrator.report.results import Example, Study, Trial
-from orchestrator.report.scores import Grid
+from orchestrator.report.scores import Cell, Grid
+from orchestrator.report.summary import Summary, shown
 from orchestrator.results import slug
+from trackers.evaluation.curves import CURVES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,6 +42,7 @@ CHART_STYLE = {
 }
 FRAME = 200  # pixels: the height at which a frame is shown
 GAP = 4  # pixels between frames
+LARGE = 100_000  # bytes of a PNG
 
 
 @dataclass(frozen=True)
@@ -52,18 +57,16 @@ class Strip:
 
 
 def write_strips(study: Study, folder: Path) -> dict[tuple[str, str, str], Strip]:
-    """The example sequences of every trial as PNG; by trial's name, benchmark and sequence."""
+    """The example sequences of every trial as pictures; by trial's name, benchmark and sequence."""
     strips = {}
     for trial in study.trials:
         for benchmark in trial.benchmarks:
             for example in trial.pictures(benchmark):
-                name = slug(f"{benchmark}-{example.sequence}")
-                boxes = trial_folder(study, trial) / f"{name}.png"
-                _write(folder / boxes, boxes_strip(example))
+                path = trial_folder(study, trial) / slug(f"{benchmark}-{example.sequence}")
+                boxes = _write(folder, path, boxes_strip(example))
                 masks = None
                 if example.attention is not None:
-                    masks = boxes.with_name(f"{name}-attention.png")
-                    _write(folder / masks, masks_strip(example))
+                    masks = _write(folder, path.with_name(f"{path.name}-attention"), masks_strip(example))
                 strips[trial.name, benchmark, example.sequence] = Strip(boxes, masks)
     return strips
 
@@ -129,10 +132,15 @@ def _side_by_side(frames: list[np.ndarray]) -> np.ndarray:
     return np.concatenate([part for frame in frames for part in (frame, gap)][:-1], 1)
 
 
-def _write(path: Path, image: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _, content = cv2.imencode(".png", image[..., ::-1])
-    path.write_bytes(content.tobytes())
+def _write(folder: Path, path: Path, image: np.ndarray) -> Path:
+    """PNG, which keeps every pixel, where it is small; JPEG of photos. The path below `folder`, with its suffix."""
+    suffix, (_, content) = ".png", cv2.imencode(".png", image[..., ::-1])
+    if content.nbytes > LARGE:
+        suffix, (_, content) = ".jpg", cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])
+    path = path.with_name(path.name + suffix)
+    (folder / path).parent.mkdir(parents=True, exist_ok=True)
+    (folder / path).write_bytes(content.tobytes())
+    return path
 
 
 # Charts
@@ -140,14 +148,28 @@ def _write(path: Path, image: np.ndarray) -> None:
 
 def write_charts(study: Study, paper: Paper, grid: Grid, folder: Path) -> dict[str, Path]:
     """Training curves and score by length, where there is something to draw; paths below the report, by chart."""
-    import matplotlib as mpl
-
     charts: dict[str, Callable[[], Figure]] = {}
     if any(trial.curves for trial in study.trials):
         charts["training"] = lambda: _training(study)
     if grid.cells and len(study.lengths) > 1:
         charts["length"] = lambda: _by_length(study, paper, grid)
-    paths = {name: Path("figures") / study.name / f"{name}.png" for name in charts}
+    return _draw(study, charts, folder)
+
+
+def write_curves(study: Study, summaries: Iterable[Summary], folder: Path) -> dict[str, Path]:
+    """The success, precision and EAO plots behind each summary that has any; paths below the report, by its name."""
+    charts = {}
+    for summary in summaries:
+        curves = summary.curves()
+        if curves:
+            charts[summary.name] = partial(_curves, summary, curves)
+    return _draw(study, charts, folder)
+
+
+def _draw(study: Study, charts: Mapping[str, Callable[[], Figure]], folder: Path) -> dict[str, Path]:
+    import matplotlib as mpl
+
+    paths = {name: Path("figures") / study.name / f"{slug(name)}.png" for name in charts}
     for name, draw in charts.items():
         (folder / paths[name]).parent.mkdir(parents=True, exist_ok=True)
         with mpl.rc_context(CHART_STYLE):
@@ -197,6 +219,33 @@ def _by_length(study: Study, paper: Paper, grid: Grid) -> Figure:
     panels[0].set_ylim(bottom=0)  # of all: they share it
     figure.supylabel(paper.measure.replace("_", " "), fontsize=9)
     _legend(figure, panels)
+    return figure
+
+
+def _curves(summary: Summary, curves: Mapping[str, Mapping[str, Cell]]) -> Figure:
+    """One panel a curve, one line a tracker; the legend has the best first, with its score, as OTB's plots do."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(3.6 * max(2, len(curves)), 3), layout="constrained")
+    panels = figure.subplots(1, max(2, len(curves)), squeeze=False)[0]
+    for axes in panels[len(curves) :]:
+        axes.set_visible(False)
+    colours = _colours(summary.grid.study)
+    for (name, cells), axes in zip(curves.items(), panels, strict=False):
+        curve = CURVES[name]
+        measure = next(measure for measure in curve.measures if measure in summary.measures)
+        for tracker in summary.ranked(measure):
+            if tracker in cells:
+                score = summary.cell(tracker, measure)
+                assert score is not None
+                label = f"{tracker} [{shown(measure, score.mean)}]"
+                axes.plot(*points(cells[tracker]), color=colours[tracker], label=label)
+        axes.set_title(f"{name.replace('_', ' ')} [{measure.replace('_', ' ')}]")
+        axes.set_xlabel(curve.axes[0])
+        axes.set_ylabel(curve.axes[1])
+        axes.set_ylim(0, 1)
+        axes.margins(x=0)
+        axes.legend()
     return figure
 
 

@@ -8,30 +8,39 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.report.claims import Finding
+from orchestrator.report.comparisons import Pairwise
 from orchestrator.report.figures import GROUNDTRUTH, PREDICTION, Strip
 from orchestrator.report.paper import Comparison, Paper
 from orchestrator.report.results import Study, Trial
 from orchestrator.report.scores import Grid
-from orchestrator.report.summary import Summary, shown, summaries
+from orchestrator.report.summary import Summary, shown
 from trackers.evaluation.statistics import Estimate
 
 Tile = tuple[str, Strip | None]  # a tracker, and what it saw
 
 
 @dataclass(frozen=True)
+class Table:
+    """What was measured on whole sequences, and the trackers against each other by it."""
+
+    summary: Summary
+    pairwise: Sequence[Pairwise]
+
+
+@dataclass(frozen=True)
 class Section:
-    """All that the page says of one study. strips: see `figures.write_strips`. charts: see `figures.write_charts`."""
+    """All that the page says of one study.
+
+    strips: see `figures.write_strips`. charts: see `figures.write_charts` and `figures.write_curves`.
+    """
 
     study: Study
     paper: Paper
     grid: Grid
     findings: Sequence[Finding]
+    tables: Sequence[Table]
     strips: Mapping[tuple[str, str, str], Strip]
     charts: Mapping[str, Path]
-
-    def summaries(self) -> list[Summary]:
-        """Tables of what was measured on whole sequences."""
-        return list(summaries(self.grid))
 
     def best(self, benchmark: str, length: int) -> str | None:
         """The tracker with the highest mean there; None if there is nothing to compare."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -47,10 +47,14 @@ class Quantity:
 
 @dataclass(frozen=True)
 class Scores:
-    """One trial on one benchmark. values: of each quantity, over those of `sequences` in which it counts."""
+    """One trial on one benchmark. values: of each quantity, over those of `sequences` in which it counts.
+
+    curves: by the quantity that a curve is named after, the same, with a column for each threshold.
+    """
 
     sequences: tuple[str, ...]
     values: Mapping[Quantity, Score]
+    curves: Mapping[Quantity, Score]
 
 
 @dataclass(frozen=True)
@@ -210,17 +214,22 @@ def _scores(folder: Path) -> Scores:
         stored = score_files.read(folder)
     except ValueError as error:
         raise ResultsError(str(error)) from error
-    values: dict[Quantity, Score] = {}
-    for score in stored.scores:
+    values, curves = (_by_quantity(scores, stored.attributes) for scores in (stored.scores, stored.curves))
+    return Scores(stored.sequences, values, curves)
+
+
+def _by_quantity(scores: Iterable[Score], attributes: Mapping[str, frozenset[str]]) -> dict[Quantity, Score]:
+    """The scores, and of those of all sequences the part with each attribute."""
+    found: dict[Quantity, Score] = {}
+    for score in scores:
         subsets = {score.subset: frozenset(score.sequences)}
         if score.subset == ALL:
-            subsets |= stored.attributes
+            subsets |= attributes
         for subset, members in subsets.items():
             part = _part(score, subset, members)
             if part.sequences:
-                quantity = Quantity(score.measure, score.protocol, score.length, subset, score.convention)
-                values[quantity] = part
-    return Scores(stored.sequences, values)
+                found[Quantity(score.measure, score.protocol, score.length, subset, score.convention)] = part
+    return found
 
 
 def _part(score: Score, subset: str, members: frozenset[str]) -> Score:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from orchestrator.report.paper import Paper
 from orchestrator.report.results import Quantity, Study, Trial
+from trackers.evaluation.results import ALL
 from trackers.evaluation.scores import Pool, Score, pooled
 from trackers.evaluation.statistics import interval
 
@@ -78,15 +80,20 @@ def pool(trials: Iterable[Trial], benchmark: str, quantity: Quantity) -> Cell | 
 
     Where seeds tested different sequences (a fold of one failed), those that all of them tested count.
     """
+    scored = [(trial.seed, trial.scores[benchmark].values) for trial in trials if benchmark in trial.scores]
+    return _pool(scored, quantity)
+
+
+def _pool(scored: Iterable[tuple[int, Mapping[Quantity, Score]]], quantity: Quantity) -> Cell | None:
+    """What trials of these seeds scored."""
     runs: dict[int, dict[str, tuple[np.ndarray, np.ndarray]]] = {}
     kind: Pool = "mean"
-    for trial in trials:
-        scores = trial.scores.get(benchmark)
-        if scores is not None and quantity in scores.values:
-            score = scores.values[quantity]
+    for seed, scores in scored:
+        if quantity in scores:
+            score = scores[quantity]
             kind = score.pool
             terms = zip(score.numerator, score.denominator, strict=True)
-            runs.setdefault(trial.seed, {}).update(zip(score.sequences, terms, strict=True))
+            runs.setdefault(seed, {}).update(zip(score.sequences, terms, strict=True))
     sequences = sorted(set.intersection(*(set(run) for run in runs.values()))) if runs else []
     if not sequences:
         return None
@@ -104,12 +111,13 @@ class Grid:
     """All cells of a study, folds and seeds pooled; absent where no trial got that far.
 
     measured: by tracker, benchmark and quantity. cells: those of the measure and protocol that the
-    paper reports, by tracker, benchmark and length.
+    paper reports, by tracker, benchmark and length. curves: as `measured`, with a column for each threshold.
     """
 
     study: Study
     measured: Mapping[tuple[str, str, Quantity], Cell]
     cells: Mapping[tuple[str, str, int | None], Cell]
+    curves: Mapping[tuple[str, str, Quantity], Cell] = field(default_factory=dict)
 
     def get(self, tracker: str, benchmark: str, length: int) -> Cell | None:
         """That one of `cells`, or None."""
@@ -122,21 +130,26 @@ class Grid:
 
 def grid(study: Study, paper: Paper) -> Grid:
     """Pool the study's trials, tracker by tracker and benchmark by benchmark."""
-    measured = {}
+    measured: dict[tuple[str, str, Quantity], Cell] = {}
+    curves: dict[tuple[str, str, Quantity], Cell] = {}
     for tracker in study.trackers:
         trials = study.trials_of(tracker)
         for benchmark in study.benchmarks:
-            scored = [trial.scores[benchmark] for trial in trials if benchmark in trial.scores]
-            for quantity in dict.fromkeys(quantity for scores in scored for quantity in scores.values):
-                cell = pool(trials, benchmark, quantity)
-                if cell is not None:
-                    measured[tracker, benchmark, quantity] = cell
+            reached = [(trial.seed, trial.scores[benchmark]) for trial in trials if benchmark in trial.scores]
+            for cells, scored in (
+                (measured, [(seed, scores.values) for seed, scores in reached]),
+                (curves, [(seed, scores.curves) for seed, scores in reached]),
+            ):
+                for quantity in dict.fromkeys(quantity for _, scores in scored for quantity in scores):
+                    cell = _pool(scored, quantity)
+                    if cell is not None:
+                        cells[tracker, benchmark, quantity] = cell
     reported = {
         (tracker, benchmark, quantity.length): cell
         for (tracker, benchmark, quantity), cell in measured.items()
         if paper.reports(quantity)
     }
-    return Grid(study, measured, reported)
+    return Grid(study, measured, reported, curves)
 
 
 def rows(grid: Grid, paper: Paper) -> Iterator[dict[str, object]]:
@@ -144,7 +157,8 @@ def rows(grid: Grid, paper: Paper) -> Iterator[dict[str, object]]:
 
     fold "all" pools all folds; where there are several, each has its own row as well. value and
     std: mean and standard deviation over the n sequences; low, high: 95% bootstrap interval of
-    the mean; paper: the mean that the paper prints, where it has this cell.
+    the mean; paper: the mean that the paper prints, where it has this cell. fps and efo are means of n
+    measurements of speed, which have no interval.
     """
     for (tracker, benchmark, quantity), cell in grid.measured.items():
         printed = paper.cells.get((tracker, benchmark, quantity.length)) if paper.reports(quantity) else None
@@ -156,6 +170,27 @@ def rows(grid: Grid, paper: Paper) -> Iterator[dict[str, object]]:
             part = pool((trial for trial in trials if trial.fold == fold), benchmark, quantity)
             if part is not None:
                 yield place | _row(part, quantity, fold, None)
+    yield from _speeds(grid.study)
+
+
+def _speeds(study: Study) -> Iterator[dict[str, object]]:
+    found: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for tracker, benchmark, speed in study.speeds:
+        found.setdefault((tracker, benchmark), []).append(speed)
+    for (tracker, benchmark), speeds in found.items():
+        for measure in ("fps", "efo"):
+            yield dict.fromkeys(COLUMNS) | {
+                "study": study.name,
+                "tracker": tracker,
+                "benchmark": benchmark,
+                "protocol": "one_pass",  # the one that `orchestrator.work.speed` plays
+                "subset": ALL,
+                "fold": "all",
+                "measure": measure,
+                "value": float(np.mean([speed[measure] for speed in speeds])),
+                "n": len(speeds),
+                "convention": "trackmeet",
+            }
 
 
 def _row(cell: Cell, quantity: Quantity, fold: int | str, printed: float | None) -> dict[str, object]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from orchestrator.report.results import Quantity
 from orchestrator.report.scores import Cell, Grid
+from trackers.evaluation.curves import CURVES
 from trackers.evaluation.measures import MEASURES
 from trackers.evaluation.results import ALL
 
@@ -22,19 +23,51 @@ class Summary:
     measures: tuple[str, ...]
     subsets: tuple[str, ...]
 
+    @property
+    def place(self) -> dict[str, object]:
+        """What it is a table of, in the columns of the report's tidy tables."""
+        return {
+            "study": self.grid.study.name,
+            "benchmark": self.benchmark,
+            "protocol": self.protocol,
+            "convention": self.convention,
+        }
+
+    @property
+    def name(self) -> str:
+        """The study's only table of that name."""
+        return f"{self.benchmark} {self.protocol} {self.convention}"
+
+    @property
+    def trackers(self) -> tuple[str, ...]:
+        """Those of the study, each a line."""
+        return self.grid.study.trackers
+
     def cell(self, tracker: str, measure: str, subset: str = ALL) -> Cell | None:
         """What that tracker scored; None where nothing was measured."""
         quantity = Quantity(measure, self.protocol, None, subset, self.convention)
         return self.grid.measured.get((tracker, self.benchmark, quantity))
 
+    def ranked(self, measure: str, subset: str = ALL) -> list[str]:
+        """The trackers that have a score, the best by this measure first."""
+        cells = {tracker: self.cell(tracker, measure, subset) for tracker in self.trackers}
+        means = {tracker: cell.mean for tracker, cell in cells.items() if cell is not None}
+        return sorted(means, key=means.__getitem__, reverse=MEASURES[measure].better == "higher")
+
     def best(self, measure: str, subset: str = ALL) -> str | None:
         """The tracker that is best by this measure; None if there is nothing to compare."""
-        cells = {tracker: self.cell(tracker, measure, subset) for tracker in self.grid.study.trackers}
-        means = {tracker: cell.mean for tracker, cell in cells.items() if cell is not None}
-        if len(means) < 2:
-            return None
-        sign = 1.0 if MEASURES[measure].better == "higher" else -1.0
-        return max(means, key=lambda tracker: sign * means[tracker])
+        ranked = self.ranked(measure, subset)
+        return ranked[0] if len(ranked) > 1 else None
+
+    def curves(self) -> dict[str, dict[str, Cell]]:
+        """What there is of each curve on the whole data set, by tracker; see `trackers.evaluation.curves`."""
+        cells = self.grid.curves
+        found: dict[str, dict[str, Cell]] = {}
+        for name in CURVES:
+            quantity = Quantity(name, self.protocol, None, ALL, self.convention)
+            by_tracker = {t: (t, self.benchmark, quantity) for t in self.trackers}
+            found[name] = {t: cells[key] for t, key in by_tracker.items() if key in cells}
+        return {name: by_tracker for name, by_tracker in found.items() if by_tracker}
 
 
 def summaries(grid: Grid) -> Iterable[Summary]:

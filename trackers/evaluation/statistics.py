@@ -67,6 +67,20 @@ def paired(a: Score, b: Score, resamples: int = RESAMPLES, seed: int = 0) -> Est
     return Estimate(float(effect[0]), low, high, len(shared))
 
 
+def band(score: Score, resamples: int = RESAMPLES // 10, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """95% intervals of each of a score's K ratios by itself, such as the points of a curve: (K,) low and high.
+
+    NaN where no sequence contributes to one.
+    """
+    counts = _resampled(len(score.sequences), resamples, (seed, 0))
+    numerator, denominator = counts @ score.numerator, counts @ score.denominator
+    ratios = pooled(numerator[..., None], denominator[..., None], "mean")  # (resamples, K)
+    known = ~np.isnan(ratios).all(0)
+    ends = np.full((2, ratios.shape[1]), np.nan)
+    ends[:, known] = np.nanquantile(ratios[:, known], [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], axis=0)
+    return ends[0], ends[1]
+
+
 def std(score: Score) -> float:
     """Standard deviation of the sequences' own values, dividing by their number, as papers do; NaN of none."""
     values = score.values[_contributes(score)]
