@@ -26,11 +26,11 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 @data_app.command("sample")
 def data_sample() -> None:
-    """Make the small sample data in data/, in the true on-disk formats; leaves an existing data/ alone."""
+    """Make the small sample data in data/, in the true on-disk formats; a folder that is there is left alone."""
     from orchestrator.sample_data import write
 
     made = write(here().root / "data")
-    print("sample data written to data/" if made else "data/ is there already; nothing changed")
+    print("sample data written to data/" if made else "data/ has all of its folders already; nothing changed")
 
 
 @data_app.command("check")
