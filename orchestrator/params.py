@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from trackers import families
+from trackers.benchmarks import catalogue
 from trackers.evaluation.measure import Convention
 from trackers.evaluation.measures import MEASURES
 from trackers.evaluation.protocols import PROTOCOLS
@@ -28,6 +29,8 @@ from trackers.evaluation.protocols import PROTOCOLS
 T = TypeVar("T")
 Where = tuple[str | int, ...]
 PROFILES = Path(__file__).parent / "profiles"
+# What stands where an experiment names no benchmark.
+OWN = catalogue.Benchmark("own", (), "", None, measures=("average_overlap",), convention="trackmeet")
 
 
 class ParamsError(ValueError):
@@ -64,23 +67,41 @@ class Experiment:
 
     test: names of data sets. train: the name of one; None where all that is tested here comes ready.
     folds: where more than 1, the tested data set is split into so many parts by sequence, drawn by
-    `fold_seed`, and each part is tracked by what was trained on the others: cross-validation. protocols, measures: by name; each measure is taken under those protocols that it
-    knows. convention: whose definition of the measures, see `trackers.evaluation.measure`. interval: from
-    which length to which EAO is averaged; None: by the rule, from the lengths of the sequences. speed:
-    whether to measure frames per second as well, each tracker alone on its node.
+    `fold_seed`, and each part is tracked by what was trained on the others: cross-validation.
+    benchmark: a name in `trackers.benchmarks.catalogue`, whose settings stand where those that follow are
+    not given. protocols (("one_pass",) else), measures (("average_overlap",)): by name; each measure is
+    taken under those protocols that it knows. convention ("trackmeet"): whose definition of the measures,
+    see `trackers.evaluation.measure`. interval: from which length to which EAO is averaged (else by the
+    rule, from the lengths of the sequences). legacy_rasterization: see `trackers.evaluation.results.Results`.
+    speed: whether to measure frames per second as well, each tracker alone on its node.
     """
 
     test: tuple[str, ...]
     train: str | None = None
     folds: int = 1
     fold_seed: int = 0
-    protocols: tuple[str, ...] = ("one_pass",)
-    measures: tuple[str, ...] = ("average_overlap",)
-    convention: Convention = "trackmeet"
+    benchmark: str | None = None
+    protocols: tuple[str, ...] = ()
+    measures: tuple[str, ...] = ()
+    convention: Convention | None = None
     interval: tuple[int, ...] | None = None
+    legacy_rasterization: bool | None = None
     speed: bool = False
 
     def __post_init__(self) -> None:
+        known = OWN if self.benchmark is None else catalogue.find(self.benchmark)
+        for name, usual in (
+            ("protocols", known.protocols),
+            ("measures", known.measures),
+            ("convention", known.convention),
+            ("interval", known.eao),
+            ("legacy_rasterization", known.legacy_rasterization),
+        ):
+            if getattr(self, name) in (None, ()):
+                object.__setattr__(self, name, usual)
+        self._check()
+
+    def _check(self) -> None:
         if not self.test:
             raise ValueError("test: expected at least one data set, got none")
         if self.folds < 1:
@@ -92,24 +113,26 @@ class Experiment:
         if self.interval is not None and not (len(self.interval) == 2 and 1 <= self.interval[0] <= self.interval[1]):
             raise ValueError(f"interval: expected two lengths in frames, from and to, got {list(self.interval)}")
         if self.folds > 1 and "eao" in self.measures and self.interval is None:
-            raise ValueError(
-                "interval: expected one for EAO in folds: a fold knows the lengths of its own sequences alone"
-            )
+            raise ValueError("interval: expected one for EAO in folds, as a fold knows its own sequences alone, got none")
         for name in self.protocols:
             if name not in PROTOCOLS:
                 raise ValueError(f"protocols: expected some of {', '.join(PROTOCOLS)}, got {name!r}")
         for name in self.measures:
-            if name not in MEASURES:
-                raise ValueError(f"measures: expected some of {', '.join(MEASURES)}, got {name!r}")
-            measure = MEASURES[name]
-            if self.convention not in measure.conventions:
-                known = ", ".join(measure.conventions)
-                raise ValueError(f"convention: {name} is defined by {known}; got {self.convention!r}")
-            if not set(measure.protocols) & set(self.protocols):
-                raise ValueError(
-                    f"measures: {name} means something under {', '.join(measure.protocols)}; "
-                    f"the protocols here are {', '.join(self.protocols)}"
-                )
+            self._check_measure(name)
+
+    def _check_measure(self, name: str) -> None:
+        if name not in MEASURES:
+            raise ValueError(f"measures: expected some of {', '.join(MEASURES)}, got {name!r}")
+        assert self.convention is not None  # it has a usual value
+        protocols = MEASURES[name].protocols_of(self.convention)
+        if not protocols:
+            known = ", ".join(MEASURES[name].conventions)
+            raise ValueError(f"convention: {name} is defined by {known}; got {self.convention!r}")
+        if not set(protocols) & set(self.protocols):
+            raise ValueError(
+                f"measures: {name} means something under {', '.join(protocols)} in convention {self.convention}; "
+                f"the protocols here are {', '.join(self.protocols)}"
+            )
 
 
 @dataclass(frozen=True)

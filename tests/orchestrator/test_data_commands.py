@@ -101,5 +101,5 @@ def test_sample_data_is_made_once(call, tmp_path, monkeypatch):
     made = []
     monkeypatch.setattr("orchestrator.sample_data.write", lambda root: made.append(root) or len(made) == 1)
     assert call("sample").stdout == "sample data written to data/\n"
-    assert call("sample").stdout == "data/ is there already; nothing changed\n"
+    assert call("sample").stdout == "data/ has all of its folders already; nothing changed\n"
     assert made == [tmp_path / "data"] * 2

@@ -123,6 +123,18 @@ def test_folds_are_trials_of_their_own(project, params, trials):
     assert len({job.key for trial in found for job in trial.jobs}) == 4 * (2 * 3 + 2)
 
 
+def test_a_benchmark_brings_its_protocols_measures_and_convention(project, params, trials):
+    """What an experiment leaves open is as its benchmark has it; what it says goes before that."""
+    experiment = params["studies"]["toy"]["experiments"][0]
+    experiment |= {"benchmark": "VOT2016", "measures": ["failures", "eao"]}
+    project.write(params)
+    trial = next(t for t in trials() if t.tracker == "Identity")
+    assert list(trial.tracking) == [("test", "supervised_reset"), ("test", "unsupervised")]
+    arguments = trial.scores["test"].arguments
+    assert (arguments["measures"], arguments["convention"]) == (["failures", "eao"], "vot-legacy")
+    assert (arguments["interval"], arguments["legacy_rasterization"]) == ([108, 371], False)
+
+
 def test_speed_is_measured_alone_where_asked_for(project, params, trials):
     """An experiment that asks for speed has one more job a tracker and data set, beside which nothing runs."""
     params["studies"]["toy"]["experiments"][0]["speed"] = True
@@ -137,8 +149,9 @@ def test_speed_is_measured_alone_where_asked_for(project, params, trials):
     [
         ({"protocols": ["two_pass"]}, "protocols: expected some of one_pass, .*got 'two_pass'"),
         ({"measures": ["beauty"]}, "measures: expected some of .*got 'beauty'"),
-        ({"measures": ["eao"], "convention": "vot"}, "eao means something under supervised_reset; .* one_pass"),
+        ({"measures": ["eao"], "convention": "vot"}, "eao means something under supervised_reset .*; .* one_pass"),
         ({"measures": ["success_auc"], "convention": "vot"}, "convention: success_auc is defined by .*; got 'vot'"),
+        ({"benchmark": "otb2014"}, "benchmark: expected one of otb2015, .*got otb2014"),
         ({"folds": 0}, "folds: expected at least 1, got 0"),
         ({"folds": 2}, "folds: expected the training data train to be what is tested, got test"),
         ({"test": []}, "test: expected at least one data set"),
