@@ -198,12 +198,16 @@ def score(task: Task, output: Path) -> dict[str, Any]:
     curves: list[Score] = []
     for protocol, data in sorted(task.inputs.items()):
         sequences, trajectories = archive.load(data.path / "trajectories.npz")
-        interval = task.arguments["interval"]
-        results = replace(gather(sequences, trajectories, protocol), interval=interval and (interval[0], interval[1]))
+        interval, legacy = task.arguments["interval"], task.arguments["legacy_rasterization"]
+        results = replace(
+            gather(sequences, trajectories, protocol),
+            interval=interval and (interval[0], interval[1]),
+            legacy_rasterization=legacy,
+        )
         tags = sorted({tag for sequence in sequences for tag in sequence.tags})
         lengths = (task.arguments["lengths"] or [None]) if protocol == "one_pass" else [None]
-        measures = [name for name in task.arguments["measures"] if protocol in MEASURES[name].protocols]
         convention = task.arguments["convention"]
+        measures = [name for name in task.arguments["measures"] if protocol in MEASURES[name].protocols_of(convention)]
         for name in measures:
             found += [
                 MEASURES[name](results, convention, subset, length) for length in lengths for subset in (ALL, *tags)

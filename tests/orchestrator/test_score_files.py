@@ -35,3 +35,30 @@ def test_terms_that_do_not_fit_are_refused(tmp_path):
     score_files.write(tmp_path, ["a", "b"], {}, [score(numerator=((0.5, np.inf), (0.0, 0.0)))])
     with pytest.raises(ValueError, match="expected finite terms, got others for sequence a"):
         score_files.read(tmp_path)
+
+
+def curve(measure="success", columns=21):
+    terms = np.full((2, columns), 0.1), np.ones((2, columns))
+    return Score(measure, "otb", "one_pass", "all", None, ("a", "b"), *terms)
+
+
+def test_curves_come_back_in_float32(tmp_path):
+    """Curves are kept beside the scores, as exact as a plot needs."""
+    score_files.write(tmp_path, ["a", "b"], {}, [score()], [curve()])
+    [stored] = score_files.read(tmp_path).curves
+    assert (stored.measure, stored.sequences, stored.numerator.dtype) == ("success", ("a", "b"), float)
+    np.testing.assert_allclose(stored.numerator, curve().numerator, rtol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        (curve("failure"), "expected curves among success, .*, got failure"),
+        (curve(columns=20), "success: expected 21 columns, got 20"),
+    ],
+)
+def test_curves_that_are_none_are_refused(tmp_path, found, message):
+    """A curve has a known name and as many columns as its thresholds."""
+    score_files.write(tmp_path, ["a", "b"], {}, [score()], [found])
+    with pytest.raises(ValueError, match=message):
+        score_files.read(tmp_path)

@@ -7,6 +7,7 @@ from hypothesis.extra.numpy import arrays
 from trackers.evaluation.scores import Score
 from trackers.evaluation.statistics import (
     Estimate,
+    band,
     bootstrap_interval,
     difference,
     interval,
@@ -171,3 +172,16 @@ def test_scores_of_two_kinds_are_not_compared():
     a, b = mean_score(np.ones(3)), score(np.ones((3, 1)), np.ones((3, 1)), measure="cle")
     with pytest.raises(ValueError, match=r"expected two scores of one kind, got \('average_overlap'.*'cle'"):
         paired(a, b)
+
+
+def test_the_band_of_a_curve_holds_the_interval_of_each_point():
+    """Each column of a score has the interval that it would have alone; one that never counts has none."""
+    rng = np.random.default_rng(2)
+    numerator, denominator = rng.random((9, 4)), np.ones((9, 4))
+    numerator[:, 3] = denominator[:, 3] = 0
+    names = tuple("abcdefghi")
+    low, high = band(Score("success", "otb", "one_pass", "all", None, names, numerator, denominator), **few)
+    for k in range(3):
+        alone = Score("x", "otb", "one_pass", "all", None, names, numerator[:, k, None], denominator[:, k, None])
+        assert (low[k], high[k]) == pytest.approx(interval(alone, **few))
+    assert np.isnan([low[3], high[3]]).all()
