@@ -91,7 +91,6 @@ class Experiment:
     def __post_init__(self) -> None:
         known = OWN if self.benchmark is None else catalogue.find(self.benchmark)
         for name, usual in (
-            ("protocols", known.protocols),
             ("measures", known.measures),
             ("convention", known.convention),
             ("interval", known.eao),
@@ -99,6 +98,10 @@ class Experiment:
         ):
             if getattr(self, name) in (None, ()):
                 object.__setattr__(self, name, usual)
+        if not self.protocols:  # of the benchmark's, those under which anything is measured
+            measures = [MEASURES[name] for name in self.measures if name in MEASURES]
+            defined = {p for measure in measures for p in measure.protocols_of(self.convention or "trackmeet")}
+            object.__setattr__(self, "protocols", tuple(p for p in known.protocols if p in defined) or known.protocols)
         self._check()
 
     def _check(self) -> None:
