@@ -65,12 +65,15 @@ def accuracy(results: Results, convention: Convention) -> Terms:
 
 
 def failures(results: Results, convention: Convention) -> Terms:
-    """How often a tracker failed: the mean over its runs, and the sum over sequences."""
+    """How often a tracker failed: the mean over its runs, and the sum over sequences, whatever their lengths."""
     return _terms([(failed, 1) for failed, _ in _failures(results, convention)])
 
 
 def robustness(results: Results, convention: Convention) -> Terms:
-    """Failures: in a sequence, the mean by lengths (vot); per frame (vot-legacy); per 100 frames (others)."""
+    """Failures, in the unit of the toolkit: so values of two conventions do not compare.
+
+    vot: in a sequence, the mean over sequences by lengths. vot-legacy: per frame. trackmeet, pysot: per 100 frames.
+    """
     if convention == "vot":
         return _terms([(failed * frames, frames) for failed, frames in _failures(results, convention)])
     unit = 1 if convention == "vot-legacy" else 100
@@ -565,7 +568,7 @@ def _remembered(owner: Any) -> dict[Any, Any]:
 MEASURES = (
     Measure("accuracy", "", (0.0, 1.0), "higher", CONVENTIONS, PROTOCOLS, accuracy),
     Measure("failures", "", (0.0, np.inf), "lower", CONVENTIONS, PROTOCOLS, failures, "sum"),
-    Measure("robustness", "", (0.0, np.inf), "lower", CONVENTIONS, PROTOCOLS, robustness),
+    Measure("robustness", "", (0.0, np.inf), "lower", CONVENTIONS, PROTOCOLS, robustness),  # its unit: see there
     Measure("reliability", "", (0.0, 1.0), "higher", CONVENTIONS, PROTOCOLS, failure_rate, "reliability"),
     Measure("eao", "", (0.0, 1.0), "higher", CONVENTIONS, PROTOCOLS, eao),
     Measure("accuracy_error", "", (0.0, 1.0), "lower", CONVENTIONS, PROTOCOLS, accuracy_error),

@@ -48,6 +48,12 @@ def test_no_name_means_two_benchmarks():
     assert len(names) == len(set(names))
 
 
+def test_pixels_until_vot2015():
+    """VOT2013 to VOT2015 count pixels in another way than their successors, as the toolkit's stacks say."""
+    legacy = [benchmark.name for benchmark in catalogue.BENCHMARKS if benchmark.legacy_rasterization]
+    assert legacy == ["vot2013", "vot2014", "vot2015"]
+
+
 @pytest.mark.parametrize("benchmark", catalogue.BENCHMARKS, ids=lambda benchmark: benchmark.name)
 def test_what_is_named_exists(benchmark):
     """Reader, settings, convention and measures of a benchmark are there, and EAO exists with its interval alone."""

@@ -61,6 +61,39 @@ def test_an_overlap_has_no_first(a: np.ndarray, b: np.ndarray, turn: int) -> Non
     assert -1e-9 <= shared[0] <= min(polygons.area(a[None])[0], polygons.area(b[None])[0]) + 1e-6
 
 
+@pytest.mark.parametrize(
+    ("polygon", "shared"),
+    [
+        ([0, 0, 10, 0, 10, 5, 5, 5, 5, 10, 0, 10], 75),
+        ([0, 0, 0, 10, 5, 10, 5, 5, 10, 5, 10, 0], 75),  # the other way round
+        ([5, 5, 15, 5, 15, 15], 12.5),  # a triangle, half of what a square would share
+        ([0, 0, 10, 0, 10, 5, 5, 10, 0, 5], 75),
+    ],
+)
+def test_the_area_shared_with_polygons_of_other_than_four_corners(polygon: list[float], shared: float) -> None:
+    """Shared areas equal those worked out by hand, beside boxes and quadrilaterals in the same rows."""
+    square, box = np.array([SQUARE], float), np.array([[0.0, 0, 10, 10]])
+    rows = np.full((3, 14), NAN)
+    rows[0, : len(polygon)], rows[1, :8], rows[2, :4] = polygon, DIAMOND, box[0]
+    for other in (square, box):
+        others = np.tile(other, (3, 1))
+        assert polygons.intersection(rows, others) == pytest.approx([shared, 100, 100])
+        assert polygons.intersection(others, rows) == pytest.approx([shared, 100, 100])
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.floats(0, 6), st.floats(5, 50), st.floats(-20, 20), st.integers(0, 3))
+def test_a_corner_in_the_middle_of_a_side_changes_nothing(turn: float, size: float, shift: float, side: int) -> None:
+    """A quadrilateral has the same area, and shares as much, with a fifth corner on one of its sides."""
+    angles = turn + np.arange(4) * np.pi / 2
+    points = size * np.stack([np.cos(angles), np.sin(angles)], 1) + shift
+    five = np.insert(points, side + 1, (points[side] + points[(side + 1) % 4]) / 2, 0)
+    one, other = points.reshape(1, 8), five.reshape(1, 10)
+    assert polygons.area(other) == pytest.approx(polygons.area(one))
+    square = np.array([SQUARE], float)
+    assert polygons.intersection(other, square) == pytest.approx(polygons.intersection(one, square), abs=1e-6)
+
+
 def test_a_region_that_is_not_there_overlaps_nothing() -> None:
     """A row of NaN gives NaN; two regions of no area give 0."""
     nowhere, point = np.full((1, 8), NAN), np.array([[3.0, 3, 0, 0]])

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trackers import boxes
+from trackers import boxes, masks
 from trackers.evaluation import polygons, rasters
 from trackers.evaluation.rasters import Rule
 
@@ -45,6 +45,86 @@ def test_overlaps_by_hand(truth: list[float], predicted: list[float], vot: float
     """Counts of pixels are those of both toolkits, worked out by hand, at borders, halves, tips and for nothing."""
     assert overlap(truth, predicted, "vot") == pytest.approx(vot)
     assert overlap(truth, predicted, "trax") == pytest.approx(trax, nan_ok=True)
+
+
+L_SHAPE = [10, 10, 14, 10, 14, 12, 12, 12, 12, 14, 10, 14]
+
+
+@pytest.mark.parametrize(
+    ("truth", "predicted", "expected"),
+    [
+        (box(10, 10, 4, 4), box(12, 10, 4, 4), 8 / 24),
+        (box(10.25, 10, 4, 4), box(11.75, 10, 4, 4), 12 / 20),  # columns 0 to 3, and 1.5 to 5.5: 1 to 4
+        (box(10, 10.25, 4, 4), box(10, 11.75, 4, 4), 12 / 20),  # rows 1 to 4, and above 1.5 to 5.5: 2 to 5
+        (box(-2, 0, 4, 4), box(0, 0, 4, 4), 8 / 24),
+        (box(200, 200, 4, 4), box(202, 200, 4, 4), 8 / 24),
+        (box(10, 10, 4, 4), [10, 10, 14, 10, 14, 14, 10, 14], 1),
+        (box(10, 10, 4, 4), box(50, 50, 4, 4), 0),
+        (box(10, 10, 4, 4), GONE, NAN),
+    ],
+)
+def test_overlaps_as_until_vot2015(truth: list[float], predicted: list[float], expected: float) -> None:
+    """Rows and columns count from the corner around both regions, which are not rounded, in the image or not."""
+    assert overlap(truth, predicted, "trax-legacy") == pytest.approx(expected, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("polygon", "rule", "expected"),
+    [
+        (L_SHAPE, "vot", 21 / 25),  # rows of 5, 5, 5, 3 and 3 pixels, of 5 x 5
+        (L_SHAPE, "trax", 19 / 36),  # rows of 5, 5, 3, 3 and 3: no pixel for a side along a row
+        (L_SHAPE, "trax-legacy", 12 / 25),  # rows of 4, 4, 2 and 2
+        ([10, 10, 14, 14, 10, 14], "vot", 15 / 25),
+        ([10, 10, 14, 10, 14, 14, 12, 14, 10, 14], "vot", 23 / 25),  # the walk stops in the lower side
+    ],
+)
+def test_polygons_of_other_than_four_corners(polygon: list[float], rule: Rule, expected: float) -> None:
+    """The walk along a row is that of region.c for any number of corners."""
+    assert overlap(polygon, box(10, 10, 5, 5), rule) == pytest.approx(expected)
+
+
+def test_polygons_of_many_corners_beside_others() -> None:
+    """A region's overlap is the same in rows that are wide enough for one of more corners."""
+    generator = np.random.default_rng(0)
+    regions = generator.uniform(0, 70, (40, 8)).round(1)
+    wide = np.pad(regions, ((0, 1), (0, 4)), constant_values=NAN)
+    wide[-1] = L_SHAPE
+    for rule in ("vot", "trax", "trax-legacy"):
+        narrow, among = rasters.pixels(regions, LAST, rule), rasters.pixels(wide, LAST, rule)
+        expected = rasters.overlaps(narrow, np.arange(39), rasters.pixels(regions[1:], LAST, rule))
+        np.testing.assert_array_equal(
+            rasters.overlaps(among, np.arange(39), rasters.pixels(wide[1:40], LAST, rule)), expected
+        )
+
+
+SIZE = (LAST[0] + 1, LAST[1] + 1)
+
+
+def test_overlaps_of_masks() -> None:
+    """Masks are compared pixel by pixel with masks and with what the rule fills; two empty ones are the same."""
+    of_box, empty = masks.of_box(np.array([10.0, 10, 4, 4]), SIZE), np.zeros(SIZE[::-1], bool)
+    truth = [of_box, of_box, empty, of_box, empty]
+    predicted = np.array([box(12, 10, 4, 4), [10, 10, 14, 10, 14, 14, 10, 14], GONE, GONE, box(0, 0, 4, 4)], float)
+    frames = np.arange(5)
+    found = rasters.mask_overlaps(truth, frames, predicted, SIZE)
+    np.testing.assert_allclose(found, [8 / 24, 16 / 25, 1, 0, 0])
+    shifted = masks.of_box(np.array([12.0, 10, 4, 4]), SIZE)
+    found = rasters.mask_overlaps(truth, frames, [shifted, of_box, empty, empty, of_box], SIZE)
+    np.testing.assert_allclose(found, [8 / 24, 1, 1, 0, 0])
+    with pytest.raises(ValueError, match="expected a mask of 100 x 80, got 99 x 80"):
+        rasters.mask_overlaps(truth, frames, [of_box[:, 1:]] * 5, SIZE)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 40), st.integers(2, 30), st.integers(2, 30)), min_size=2))
+def test_masks_of_boxes_overlap_as_boxes(rows: list[tuple[int, ...]]) -> None:
+    """A mask of a box in whole pixels overlaps another region as that box does."""
+    regions = np.array(rows, float)
+    frames = np.arange(len(regions) - 1)
+    truth = [masks.of_box(region, SIZE) for region in regions]
+    found = rasters.mask_overlaps(truth, frames, regions[1:], SIZE)
+    one, other = rasters.pixels(regions, LAST, "vot"), rasters.pixels(regions[1:], LAST, "vot")
+    np.testing.assert_array_equal(found, rasters.overlaps(one, frames, other))
 
 
 def filled(corners: np.ndarray, covers_tips: bool) -> np.ndarray:

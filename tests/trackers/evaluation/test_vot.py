@@ -5,10 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trackers.evaluation import vot
+from trackers import masks
+from trackers.evaluation import measures, vot
 from trackers.evaluation.measure import Convention
 from trackers.evaluation.results import Results
 from trackers.evaluation.trajectory import Event, Trajectory
+from trackers.masks import RunLengths
 from trackers.sequence import Sequence, Unseen
 
 DATA = Path(__file__).parents[3].parent / "shared" / "data" / "vot_eval"
@@ -150,6 +152,57 @@ def test_runs_never_reset() -> None:
     a = replace(sequence("a", 20), groundtruth=truth)
     numerator, denominator = vot.unsupervised_overlap(Results((a,), ((run(a, "i" + "p" * 19),),), "unsupervised"))
     assert (numerator / denominator).tolist() == [[pytest.approx(0.5)]]
+    never = Results((a,), ((run(a, "i" + "p" * 19),),), "unsupervised")
+    average_overlap = measures.MEASURES["average_overlap"]
+    assert average_overlap(never, "vot").value == pytest.approx(0.5)
+    with pytest.raises(
+        ValueError, match="average_overlap: expected a protocol among unsupervised under convention vot"
+    ):
+        average_overlap(replace(never, protocol="one_pass"), "vot")
+    for name in ("success_auc", "precision_20", "cle"):
+        for convention in ("trackmeet", "otb"):
+            once = replace(never, protocol="one_pass")
+            assert measures.MEASURES[name](never, convention).value == measures.MEASURES[name](once, convention).value
+
+
+def test_vot2014_counts_pixels_otherwise() -> None:
+    """Where results say so, vot-legacy counts w x h pixels of a box, in the image or not, and needs no size of it."""
+    a = replace(sequence("a", 14), size=None, groundtruth=np.tile((-10.0, 10, 20, 20), (14, 1)))
+    judged = replace(results((a, (run(a, "i" + "p" * 13, (-10.0, 10, 20, 10)),))), legacy_rasterization=True)
+    assert MEASURES["accuracy"](judged, "vot-legacy").value == pytest.approx(0.5)
+    inside = replace(results((replace(a, size=(100, 80)), judged.runs[0])), legacy_rasterization=False)
+    assert MEASURES["accuracy"](inside, "vot-legacy").value == pytest.approx(11 / 21)
+
+
+def test_masks_of_the_groundtruth() -> None:
+    """They are compared with masks where a tracker gives such, else with its boxes; not by region.c's conventions."""
+    mask = masks.of_box(np.array(TARGET), (100, 80))
+    truth = RunLengths.of([mask] * 14 + [np.zeros_like(mask)] * 2)
+    boxes = np.concatenate([np.tile(TARGET, (14, 1)), np.full((2, 4), np.nan)])
+    a = replace(sequence("a", 16), regions=truth, groundtruth=boxes)
+    said = run(a, "i" + "p" * 15)
+    quarter = masks.of_box(np.array([10.0, 10, 10, 10]), (100, 80))
+    with_masks = replace(said, masks=RunLengths.of([quarter] * 16))
+    for convention, absent in (("trackmeet", ()), ("vot", (0, 0))):  # where it is absent, vot says 0
+        for given, expected in ((said, 0.5), (with_masks, 0.25)):
+            value = MEASURES["accuracy"](results((a, (given,))), convention).value
+            assert value == pytest.approx(np.mean([*[expected] * 4, *absent]))
+    for convention in ("vot-legacy", "pysot"):
+        with pytest.raises(ValueError, match=f"sequence a: {convention} compares boxes and polygons"):
+            MEASURES["accuracy"](results((a, (said,))), convention)
+
+
+def test_polygons_of_any_corners() -> None:
+    """Groundtruth may have polygons of more or fewer than four corners; a lone number is refused."""
+    corners = np.array([10.0, 10, 30, 10, 30, 30, 20, 30, 10, 30])
+    a = sequence("a", 14, regions=(corners,) * 14)
+    judged = results((a, (run(a, "i" + "p" * 13),)))
+    assert MEASURES["accuracy"](judged, "trackmeet").value == pytest.approx(0.5)
+    # The walk along the lower side stops at the corner in its middle: 10 of 21 x 21 pixels are left out.
+    assert MEASURES["accuracy"](judged, "vot").value == pytest.approx(200 / 431)
+    broken = replace(a, regions=(corners,) * 13 + (corners[:9],))
+    with pytest.raises(ValueError, match="sequence a, frame 13: expected a box of 4 numbers or a polygon"):
+        MEASURES["accuracy"](results((broken, (run(a, "i" + "p" * 13),))), "vot")
 
 
 def test_ranks() -> None:
