@@ -7,14 +7,14 @@ of an affine tracker are its six parameters; the toolkit makes boxes of them by 
 
 from __future__ import annotations
 
-import io
-import json
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from trackers.benchmarks.problems import Problems
+from trackers.benchmarks.reading import parse_json
+from trackers.evaluation.formats import mat
 from trackers.evaluation.formats.boxes import trajectory
 from trackers.evaluation.trajectory import Trajectory
 from trackers.sequence import Sequence
@@ -27,32 +27,29 @@ VERSION_73 = b"MATLAB 7.3"
 def read_mat(content: bytes, file: str, sequence: Sequence, problems: Problems) -> list[Trajectory]:
     """The runs in a .mat file with a cell `results` of records, or a bare one; [] and problems where there is none.
 
-    Needs SciPy, which reads data alone. file: its place, for messages.
+    file: its place, for messages.
     """
     if content[:10] == VERSION_73:
         problems.say(file, "a .mat file of version 7 or before (save -v7)", "version 7.3")
         return []
-    from scipy.io import loadmat
-
     try:
-        loaded = loadmat(io.BytesIO(content), struct_as_record=True, chars_as_strings=True)
-    except Exception as error:  # SciPy's reader raises whatever comes up in a damaged file
-        problems.say(file, "a whole .mat file", f"{type(error).__name__}: {error}")
+        variables = mat.read(content)
+    except (ValueError, RecursionError) as error:
+        problems.say(file, "a whole .mat file", str(error))
         return []
-    held = next((loaded[name] for name in ("results", "result", "res") if name in loaded), None)
-    records = _records_of_mat(held)
+    held = next((variables[name] for name in ("results", "result", "res") if name in variables), None)
+    records = _records(held)
     if not records:
-        problems.say(file, "`results`, a cell of structs with res and type", _names(loaded))
+        problems.say(file, "`results`, a cell of structs with res and type", ", ".join(variables)[:60] or "nothing")
         return []
     return _runs(records, file, sequence, problems)
 
 
 def read_json(content: bytes, file: str, sequence: Sequence, problems: Problems) -> list[Trajectory]:
     """The runs in a .json file, a list of records; [] and problems where it is none."""
-    try:
-        loaded = json.loads(content)
-    except ValueError as error:
-        problems.say(file, "JSON", str(error))
+    before = len(problems)
+    loaded = parse_json(content, file, problems)
+    if len(problems) > before:
         return []
     records = loaded if isinstance(loaded, list) else [loaded]
     if not records or not all(isinstance(record, dict) and "res" in record for record in records):
@@ -77,13 +74,13 @@ def _runs(records: list[Mapping[str, Any]], file: str, sequence: Sequence, probl
     for number, record in enumerate(records):
         where = f"run {number + 1}: " if len(records) > 1 else ""
         try:
-            kind, rows = str(record.get("type")), np.array(record["res"], float)
-            size = tuple(np.array(record.get("tmplsize", ()), float).ravel())
+            kind, rows = str(record.get("type")), _numbers(record["res"])
+            size = tuple(_numbers(record.get("tmplsize", ())).ravel())
             begin = int(_scalar(record.get("annoBegin"), 1))
             first = int(_scalar(record.get("startFrame"), 1)) - begin
             end = int(_scalar(record.get("endFrame"), len(sequence) + begin - 1)) - begin + 1
             rate = _scalar(record.get("fps"), np.nan)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             problems.say(file, f"{where}rows of numbers", str(error))
             continue
         width = 6 if kind in AFFINE else 4
@@ -103,34 +100,27 @@ def _runs(records: list[Mapping[str, Any]], file: str, sequence: Sequence, probl
             problems.say(file, expected, str(len(rows)))
             continue
         boxes = affine_boxes(rows, (size[0], size[1])) if kind in AFFINE else rows
-        seconds = np.full(len(sequence), 1 / rate) if rate > 0 else None
+        seconds = np.full(len(sequence), 1 / rate) if rate > 1e-9 else None
         runs.append(trajectory(sequence, boxes, number, first, seconds))
     return runs
 
 
-def _records_of_mat(held: Any) -> list[Mapping[str, Any]]:
-    """Records in a cell (1, runs) of structs (1, 1), in an array of structs, or in one."""
-    if not isinstance(held, np.ndarray):
+def _records(held: Any) -> list[Mapping[str, Any]]:
+    """Records in a cell of structs, in an array of structs, or in one; [] where there is anything else."""
+    if not isinstance(held, list):
         return []
-    structs = [held] if held.dtype.names else held.ravel().tolist()
-    if not all(isinstance(struct, np.ndarray) and struct.dtype.names for struct in structs):
-        return []
-    return [
-        {name: _text(value) for name, value in zip(record.dtype.names, record, strict=True)}
-        for struct in structs
-        for record in struct.ravel()
-        if "res" in record.dtype.names
-    ]
+    found = [record for each in held for record in (each if isinstance(each, list) else [each])]
+    return found if all(isinstance(record, dict) and "res" in record for record in found) else []
 
 
-def _text(value: Any) -> Any:
-    return str(value.ravel()[0]) if isinstance(value, np.ndarray) and value.dtype.kind == "U" and value.size else value
+def _numbers(value: Any) -> np.ndarray:
+    """Numbers and nothing that could be taken for some, none of them infinite. Raises ValueError for others."""
+    array = np.array(value)
+    if array.size and (array.dtype.kind not in "iuf" or np.isinf(array).any()):
+        raise ValueError(f"{value!r:.40}")
+    return array.astype(float)
 
 
 def _scalar(value: Any, default: float) -> float:
-    array = np.array(default if value is None else value, float)
+    array = _numbers(default if value is None else value)
     return float(array.ravel()[0]) if array.size else default
-
-
-def _names(loaded: Mapping[str, Any]) -> str:
-    return ", ".join(name for name in loaded if not name.startswith("__")) or "nothing"
