@@ -201,6 +201,27 @@ def test_masks_show_shares_of_their_maximum() -> None:
     assert not figures.masks_strip(example(attention * 0))[:200].any()
 
 
+def test_photos_are_written_as_jpeg(write_results: Write, tmp_path: Path, trials: list[dict[str, Any]]) -> None:
+    """A strip that would be a large PNG is a JPEG, of less than half its size, for the page and the record alike."""
+    del trials[:-1]
+    folder, out = write_results(), tmp_path / "report"
+    place = folder / "rectracker" / "KerCorrTracker" / "MNIST-Single-Same" / "pictures.npz"
+    with np.load(place) as stored:
+        kept = dict(stored)
+    noise = np.random.default_rng(0).integers(0, 256, (7, 25, 40, 3), np.uint8)
+    kept["frames/0"] = np.stack([cv2.resize(frame, (400, 250), interpolation=cv2.INTER_CUBIC) for frame in noise])
+    np.savez(place, **kept)
+    page = build(folder, out).read_text(encoding="utf-8")
+    [(_, _, found)] = trial_figures(folder, out)
+    photo = out / "figures/rectracker/KerCorrTracker/MNIST-Single-Same-0000.jpg"
+    assert photo in found
+    assert len(found) == 2 * 4
+    assert "KerCorrTracker/MNIST-Single-Same-0000.jpg" in page
+    assert cv2.imread(str(photo)).shape == (200, 7 * 320 + 6 * figures.GAP, 3)
+    _, png = cv2.imencode(".png", cv2.imread(str(photo)))
+    assert photo.stat().st_size < png.nbytes / 2
+
+
 def test_pictures_are_written_in_rgb(report: Path) -> None:
     """The PNG on disk has groundtruth and prediction in the colours of the page's legend."""
     image = cv2.imread(str(report / "figures/rectracker/KerCorrTracker/MNIST-Single-Same-0000.png"))[..., ::-1]
