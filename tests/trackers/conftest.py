@@ -37,7 +37,7 @@ class Memory(Files):
         return len(self.contents[name])
 
     def path(self, name):
-        raise NotImplementedError
+        return self.root / name
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import pytest
 
 from trackers.benchmarks import alov, got10k, lasot, otb, plain, temple, uav123
 from trackers.benchmarks.problems import Problems
+from trackers.sequence import Unseen
 
 FRAMES, DAMAGED = 12, 2000
 READERS = {  # reader, the file that is damaged, folder of the images
@@ -92,6 +93,53 @@ def test_damage_to_numbered_rows_is_told_or_harmless(memory, damaged_texts, imag
         boxes = np.stack([x.min(1) - 1, y.min(1) - 1, np.ptp(x, 1), np.ptp(y, 1)], 1)
         assert np.array_equal(sequence.groundtruth[sequence.labelled], boxes)
     assert DAMAGED / 2 < refused < DAMAGED
+
+
+BESIDE = {  # files beside the groundtruth that say more of its frames, or of the sequence
+    "otb": [("Mine/attrs.txt", "SV, LR\n")],
+    "uav123": [("anno/UAV123/att/mine.txt", "0,1,0,0,1,0,0,0,0,0,0,1\n")],
+    "temple": [("Mine/Mine_frames.txt", f"1,{FRAMES}\n"), ("Mine/Mine_att.txt", "SV, LR\n")],
+    "got10k": [
+        ("val/list.txt", "GOT_1\n"),
+        ("val/GOT_1/absence.label", "0\n" * FRAMES),
+        ("val/GOT_1/cover.label", "8\n" * FRAMES),
+        ("val/GOT_1/meta_info.ini", "[METAINFO]\nobject_class: dog\nresolution: (64, 48)\n"),
+    ],
+    "lasot": [("cat/cat-1/full_occlusion.txt", ",".join("01" * (FRAMES // 2)) + "\n")],
+}
+
+
+@pytest.mark.parametrize(("name", "beside", "sound"), [(name, *file) for name in BESIDE for file in BESIDE[name]])
+def test_damage_beside_never_moves_a_box(memory, damaged_texts, name, beside, sound):
+    """Whatever stands in the files beside a groundtruth: it is told, or every frame has the box of its own line."""
+    read, config, annotation, folder = READERS[name]
+    contents = {f"{folder}/{t:08d}.jpg": b"image" for t in range(1, FRAMES + 1)} | {annotation: SOUND}
+    expected = np.array(rows_of(SOUND)) - [1, 1, 0, 0]
+    for content in damaged_texts(sound.encode()):
+        problems = Problems()
+        sequences = read(config, memory(contents | {beside: content}), problems)
+        assert all(problem.file.startswith("data") for problem in problems)
+        for sequence in sequences:
+            present = ~np.isnan(sequence.groundtruth).any(1)
+            assert np.array_equal(sequence.groundtruth[present], expected[present])
+            assert all(len(tag) == FRAMES for tag in sequence.tags.values())
+            assert sequence.frames.names[0].endswith("/00000001.jpg")
+
+
+def test_damage_beside_a_video_is_told_or_harmless(memory, damaged_texts, monkeypatch):
+    """The box or boxes of a video are those of the lines in its text, or what is wrong is told."""
+    monkeypatch.setattr(plain, "Video", lambda path: Unseen(FRAMES))
+    for content in damaged_texts(SOUND):
+        problems = Problems()
+        sequences = plain.read(plain.Config(), memory({"dog.mp4": b"video", "dog.txt": content}), problems)
+        if problems:
+            assert not sequences
+            assert {problem.file for problem in problems} == {"data/dog.txt"}
+            continue
+        rows = np.array(rows_of(content))
+        assert len(rows) in (1, FRAMES)
+        found = sequences[0].groundtruth[: len(rows)]
+        assert np.array_equal(found[~np.isnan(found).any(1)], rows[~np.isnan(found).any(1)])
 
 
 @pytest.mark.parametrize("name", READERS)
