@@ -42,7 +42,7 @@ CHART_STYLE = {
 }
 FRAME = 200  # pixels: the height at which a frame is shown
 GAP = 4  # pixels between frames
-LARGE = 100_000  # bytes of a PNG
+LARGE = 200_000  # bytes of a PNG
 
 
 @dataclass(frozen=True)
