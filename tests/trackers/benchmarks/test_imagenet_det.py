@@ -146,25 +146,6 @@ def test_what_is_no_annotation_is_told(tmp_path, content, problem):
     assert problems_of(tmp_path)[0].startswith(problem)
 
 
-def test_damaged_files_are_refused_or_read(tmp_path):
-    """A file with bytes changed, lost or doubled gives a list of problems or boxes that are boxes."""
-    content = xml(("n01", 10, 5, 40, 25), ("n02", 3, 4, 20, 25)).encode()
-    random, refused = np.random.default_rng(0), 0
-    for _ in range(300):
-        damaged = bytearray(content)
-        for place in random.integers(0, len(damaged), random.integers(1, 4)):
-            part = [b"", bytes([random.integers(256)]), bytes(damaged[place : place + 1]) * 2][random.integers(3)]
-            damaged[place : place + 1] = part
-        (tmp_path / "a.xml").write_bytes(damaged)
-        try:
-            sequences = read(tmp_path, largest=None)
-        except DataError:
-            refused += 1
-        else:
-            assert all((s.groundtruth >= 0).all() for s in sequences)
-    assert refused > 100
-
-
 @pytest.mark.parametrize("settings", [{"largest": 0}, {"largest": float("nan")}, {"origin": 2}])
 def test_settings_are_checked(settings):
     """A setting that makes no sense is refused by name."""

@@ -268,30 +268,6 @@ def test_settings_are_checked(settings):
         vot.Config(**settings)
 
 
-def test_damaged_files_are_refused_or_read_right(tmp_path):
-    """A file with bytes changed, lost or doubled gives a list of problems, or as many rows as there are images."""
-    folder = write(tmp_path, "bag", ["2,3,4,4", SQUARE, "nan,nan,nan,nan", DIAMOND] * 3, occlusion=[0, 1] * 6)
-    random, refused = np.random.default_rng(0), 0
-    for name in ("groundtruth.txt", "occlusion.tag"):
-        content = (folder / name).read_bytes()
-        for _ in range(150):
-            damaged = bytearray(content)
-            for place in random.integers(0, len(damaged), random.integers(1, 4)):
-                part = [b"", bytes([random.integers(256)]), bytes(damaged[place : place + 1]) * 2][random.integers(3)]
-                damaged[place : place + 1] = part
-            (folder / name).write_bytes(damaged)
-            try:
-                (sequence,) = read(tmp_path)
-            except DataError as error:
-                refused += 1
-                assert all(str(folder) in problem.file for problem in error.problems)
-            else:
-                assert len(sequence) == 12
-                assert sequence.groundtruth.shape == (12, 4)
-        (folder / name).write_bytes(content)
-    assert refused > 50
-
-
 @pytest.mark.skipif(not (SHARED / "vot").is_dir(), reason="needs VOT2015 bag in ../shared/data/vot")
 def test_a_real_sequence():
     """VOT2015's bag has 196 frames of 480 x 360 below imgs/, and polygons whose mask has their area."""
