@@ -172,6 +172,7 @@ def _trial(study: Study, params: Params, variant: Variant, entry: _Entry, seed: 
                 "measures": list(experiment.measures),
                 "convention": experiment.convention,
                 "interval": None if experiment.interval is None else list(experiment.interval),
+                "legacy_rasterization": experiment.legacy_rasterization,
                 "lengths": list(study.lengths),
             },
             {protocol: tracking[test, protocol] for protocol in experiment.protocols},
