@@ -137,6 +137,12 @@ def test_images_out_of_step(tmp_path):
     ]
 
 
+def test_a_frame_number_takes_no_memory(tmp_path):
+    """Without images nothing says how long a video is; a number of a frame that none has is refused."""
+    (tmp_path / "09-Confusion_video00002.ann").write_text("1 5 2 3 2 3 8 5 8\n99999999999 4 2 9 2 9 3 4 3\n")
+    assert problems_of(tmp_path) == ["09-Confusion_video00002.ann:2: expected frames up to 1000000, found 1e+11"]
+
+
 def test_settings_are_checked():
     """A setting that is none of the choices is refused by name."""
     with pytest.raises(ValueError, match="split: expected all, train or validation, got test"):

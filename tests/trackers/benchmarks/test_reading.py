@@ -218,3 +218,32 @@ def test_annotations_are_not_results(tmp_path):
     assert reading.annotation_folder(found, ["one", "two", "three"]) == "anno_TB100"
     assert reading.annotation_folder(found, ["one", "two", "three"], preferred="LATE") == "c/late"
     assert reading.annotation_folder(folder(tmp_path / "new", {"a.jpg": b"."}), ["one"]) is None
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (b"1,2,3,4\n5,6,7,8\n12", 3),
+        (b"1!2!3!4\n5!6!7!8\n", 1),
+        (b"1,2,3,4\n5\x0c6,7,8\n", 2),
+        (b"1,2,3,4\n5,\x0b6,7,8\n", 2),
+    ],
+    ids=["half a last line", "another delimiter", "form feed", "vertical tab"],
+)
+def test_a_row_is_never_guessed(content, line):
+    """A last line of which the end is lost, and what only Python takes for a delimiter, are told by their line."""
+    assert problems_of(content)[0].startswith(f"file:{line}: expected 4 numbers, found ")
+
+
+def test_numbers_far_from_any_image_are_told():
+    """A coordinate beyond a thousand million pixels is told by its line, before an area of it overflows."""
+    problems = Problems()
+    assert reading.boxes(np.array([[1.0, 2, 3, 4], [1e300, 2, 3, 4]]), "file", problems, 0) is None
+    assert str(*problems) == "file:2: expected numbers up to 1e+09, found 1e+300 2 3 4"
+
+
+def test_json_says_one_thing_of_a_key():
+    """An object with a key twice is refused: which of the two values is meant, nobody knows."""
+    problems = Problems()
+    assert reading.parse_json(b'{"a": 1, "b": {"c": 1, "c": 2}}', "file", problems) is None
+    assert str(*problems) == "file: expected JSON, found 'c' twice in one object"
