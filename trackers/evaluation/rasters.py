@@ -130,21 +130,19 @@ class Pixels:
         starts = np.concatenate([[0], np.cumsum(rows)])
         spans = max(1, self.corners.shape[1] // 2) if (self.polygon & ~self._convex)[chosen].any() else 1
         left, end = np.zeros((2, spans, starts[-1]), np.int32)
-        for kind, columns in (
-            (~self.polygon, self._box_columns),
-            (self._convex, self._convex_columns),
-            (self.polygon & ~self._convex, self._walked_columns),
+        for kind, columns, parts in (
+            (~self.polygon, self._box_columns, _parts),
+            (self._convex, self._convex_columns, _parts),
+            (self.polygon & ~self._convex, self._walked_columns, _parts_of_like_height),
         ):
-            which = np.flatnonzero(kind[chosen])
-            for part in _parts(which, rows):
-                if len(which) == len(chosen):
+            for part in parts(np.flatnonzero(kind[chosen]), rows):
+                if (np.diff(part) == 1).all():
                     here: slice | np.ndarray = slice(starts[part[0]], starts[part[-1] + 1])
                 else:
                     here = np.repeat(starts[part], rows[part]) + _each(rows[part])
                 first, behind = columns(chosen[part], begin[part], rows[part])
-                left[: len(first), here], end[: len(first), here] = first, behind
-        np.clip(left, 0, self.last[0] + 1, out=left)
-        np.minimum(end, self.last[0] + 1, out=end)
+                left[: len(first), here] = np.minimum(np.maximum(first, 0), self.last[0] + 1)
+                end[: len(first), here] = np.minimum(behind, self.last[0] + 1)
         return Lines(self.cut[chosen, 1].astype(int), starts, left, end)
 
     def _box_columns(self, chosen: np.ndarray, _: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -174,9 +172,12 @@ class Pixels:
         columns = np.zeros(2 * rows.sum(), np.int32)
         columns[np.repeat(offset.astype(int).ravel(), number) + each] = way.astype(np.int32)
         first, second = columns.reshape(2, 1, -1)
-        column = np.repeat(begin.astype(np.int32), rows)
-        filled = 1 if self.rule == "vot" else second != first
-        return first + column, second + column + filled
+        second += 1 if self.rule == "vot" else second != first
+        if begin.any():
+            column = np.repeat(begin.astype(np.int32), rows)
+            first += column
+            second += column
+        return first, second
 
     def _walked_columns(self, chosen: np.ndarray, begin: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Left and end (spans, N) of polygons of any form."""
@@ -349,7 +350,7 @@ def _counts_from_corner(truth: Pixels, frames: np.ndarray, predicted: Pixels) ->
     bottom = np.maximum(truth.bounds[frames, 3], predicted.bounds[:, 3]).astype(np.float32)
     rows = (bottom - corner[:, 1]).astype(int) + 1
     apart = _apart(truth.bounds[frames], predicted.bounds)
-    for part in _parts(np.flatnonzero(truth.there[frames] & predicted.there & ~apart), rows):
+    for part in _parts_of_like_height(np.flatnonzero(truth.there[frames] & predicted.there & ~apart), rows):
         y = np.broadcast_to(np.arange(rows[part].max(initial=0), dtype=np.float32), (len(part), rows[part].max()))
         ends = []
         for region, chosen in ((truth, frames[part]), (predicted, part)):
@@ -446,7 +447,8 @@ def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def _bounds(points: np.ndarray) -> np.ndarray:
     """Corners (n, k, 2) -> left, top, right, bottom (n, 4)."""
-    return np.concatenate([points.min(1), points.max(1)], 1)
+    sides = np.ascontiguousarray(points.transpose(1, 2, 0))  # many times faster than along short rows
+    return np.concatenate([sides.min(0), sides.max(0)]).T
 
 
 def _rows(cut: np.ndarray) -> np.ndarray:
@@ -469,3 +471,9 @@ def _parts(chosen: np.ndarray, rows: np.ndarray) -> Iterator[np.ndarray]:
     """`chosen` regions (q,) in order, some at a time, of about `CHUNK` rows (n,) together."""
     group = np.cumsum(rows[chosen]) // CHUNK
     return (part for part in np.split(chosen, np.flatnonzero(np.diff(group)) + 1) if len(part))
+
+
+def _parts_of_like_height(chosen: np.ndarray, rows: np.ndarray) -> Iterator[np.ndarray]:
+    """As `_parts`, in other order, of rows (n,) that differ by a factor of 2 at most: to be padded to the most."""
+    _, heights = np.frexp(rows[chosen])
+    return (part for height in np.unique(heights) for part in _parts(chosen[heights == height], rows))
