@@ -34,7 +34,8 @@ class Trial:
 
     training: its training jobs by step. tracking: by test data set and protocol. scores: its scoring
     jobs by test data set. speed: its measurements of speed by test data set, where asked for. fold:
-    which part of the tested sequences this is, from 0; None where all are tested.
+    which part of the tested sequences this is, from 0, of `folds` that `fold_seed` drew; None where all
+    are tested.
     """
 
     study: str
@@ -47,6 +48,8 @@ class Trial:
     scores: dict[str, Job]
     speed: dict[str, Job]
     fold: int | None = None
+    folds: int = 1
+    fold_seed: int = 0
 
     @property
     def name(self) -> str:
@@ -173,6 +176,7 @@ def _trial(study: Study, params: Params, variant: Variant, entry: _Entry, seed: 
                 "convention": experiment.convention,
                 "interval": None if experiment.interval is None else list(experiment.interval),
                 "legacy_rasterization": experiment.legacy_rasterization,
+                "partial": entry.part is not None,
                 "lengths": list(study.lengths),
             },
             {protocol: tracking[test, protocol] for protocol in experiment.protocols},
@@ -182,7 +186,21 @@ def _trial(study: Study, params: Params, variant: Variant, entry: _Entry, seed: 
             speed[test] = _speed(
                 f"{title} / speed {test}", variant, params.datasets[test], entry.part, trained, sources
             )
-    return Trial(study.name, variant.name, entry.train, seed, variant, training, tracking, scores, speed, entry.fold)
+    part = entry.part or {"of": 1, "seed": 0}
+    return Trial(
+        study=study.name,
+        tracker=variant.name,
+        train=entry.train,
+        seed=seed,
+        variant=variant,
+        training=training,
+        tracking=tracking,
+        scores=scores,
+        speed=speed,
+        fold=entry.fold,
+        folds=part["of"],
+        fold_seed=part["seed"],
+    )
 
 
 def _training(
@@ -257,7 +275,7 @@ def _variant(variant: Variant) -> dict[str, Any]:
 
 def _dataset(dataset: Dataset, part: Mapping[str, int] | None, side: str) -> dict[str, Any]:
     """As an argument of a job. part: of its sequences, those tested in a fold, or (side "train") all others."""
-    argument = {"name": dataset.name, "format": dataset.format, "settings": dataclasses.asdict(dataset.config)}
+    argument: dict[str, Any] = {"name": dataset.name, "format": dataset.format, "settings": dataclasses.asdict(dataset.config)}
     if dataset.clip is not None:
         argument["clip"] = dataset.clip
     if part is not None:

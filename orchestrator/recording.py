@@ -52,6 +52,7 @@ class Recording(Observer):
                         "tracker": trial.tracker,
                         "train": trial.train or "none",
                         "fold": "none" if trial.fold is None else str(trial.fold),
+                        **({} if trial.fold is None else {"folds": f"{trial.folds}, drawn by seed {trial.fold_seed}"}),
                         "seed": str(trial.seed),
                         **self.tags,
                     },

@@ -203,6 +203,7 @@ def score(task: Task, output: Path) -> dict[str, Any]:
             gather(sequences, trajectories, protocol),
             interval=interval and (interval[0], interval[1]),
             legacy_rasterization=legacy,
+            partial=interval is not None and task.arguments["partial"],
         )
         tags = sorted({tag for sequence in sequences for tag in sequence.tags})
         lengths = (task.arguments["lengths"] or [None]) if protocol == "one_pass" else [None]

@@ -92,6 +92,8 @@ class Trial:
     benchmarks: tuple[str, ...]
     settings: Mapping[str, Any]
     folder: Path
+    folds: int = 1
+    fold_seed: int = 0
 
     @property
     def failed(self) -> bool:

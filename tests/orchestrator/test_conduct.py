@@ -151,6 +151,7 @@ def test_cross_validation_tests_every_sequence_once(project, params):
     project.write(params)
     assert not conduct(project.options(), project.paths).failures
     (read,) = results.read(project.paths.results)
+    assert {(trial.folds, trial.fold_seed) for trial in read.trials} == {(5, 0)}
     for tracker in ("Mover", "Identity"):
         tested = [trial.scores["OTB"].sequences for trial in read.trials_of(tracker)]
         assert sorted(name for names in tested for name in names) == [f"Square{i}" for i in range(5)]

@@ -20,6 +20,8 @@ class Results:
     interval: the least and the greatest length that EAO is a mean over, of the benchmark; None: by VOT's
     rule, from the lengths of the sequences here. legacy_rasterization: whether vot-legacy counts the pixels of
     regions as in VOT2013 to VOT2015 (`trax-legacy` of `rasters`), in the image or not; else as from VOT2016 on.
+    partial: whether these are some of a benchmark's sequences, as in a fold, and others are as long as the
+    end of `interval`, which is given then: what ends in a failure counts as 0 up to there, as it does among all.
     """
 
     sequences: tuple[Sequence, ...]
@@ -28,8 +30,11 @@ class Results:
     tag: str = ALL
     interval: tuple[int, int] | None = None
     legacy_rasterization: bool = False
+    partial: bool = False
 
     def __post_init__(self) -> None:
+        if self.partial and self.interval is None:
+            raise ValueError("partial: expected an interval beside it, got none")
         if self.interval is not None and not 1 <= self.interval[0] <= self.interval[1]:
             raise ValueError(f"interval: expected two lengths, 1 or more and in order, got {self.interval}")
         if len(self.sequences) != len(self.runs):

@@ -107,8 +107,13 @@ def eao_curve(results: Results, convention: Convention) -> np.ndarray:
 
 
 def eao_terms(results: Results, convention: Convention) -> Terms:
-    """What each sequence contributes to `eao_curve` from the second frame on, where overlaps begin to count."""
+    """What each sequence contributes to `eao_curve` from the second frame on, where overlaps begin to count.
+
+    Of partial results, up to the end of the interval: of longer parts it takes all sequences to say.
+    """
     longest = max((len(sequence) for sequence in results.sequences), default=0)
+    if results.partial and results.interval is not None:
+        longest = results.interval[1] + 1
     numerator, denominator, _ = _expected(results, convention, np.arange(1, longest))
     return numerator, denominator
 
@@ -319,6 +324,7 @@ def _parts(results: Results, convention: Convention, stop: int) -> Parts:
         longest = max((len(part) for part, *_ in pieces), default=0)
     else:
         longest = max((len(sequence) for sequence in results.sequences), default=0)
+    longest = stop if results.partial else longest
     values, usable = np.zeros((len(pieces), min(longest, stop))), np.zeros((len(pieces), min(longest, stop)), bool)
     for row, mask, (part, failed, _, _) in zip(values, usable, pieces, strict=True):
         row[: len(part)] = part[: len(row)]

@@ -130,6 +130,21 @@ def test_folds_put_together_score_as_the_whole(convention: Convention) -> None:
         assert together.value == pytest.approx(score.value, rel=1e-6)
 
 
+@pytest.mark.parametrize("convention", ["vot", "vot-legacy", "pysot", "trackmeet"])
+def test_what_fails_in_a_fold_of_short_sequences_counts_to_the_end(convention: Convention) -> None:
+    """EAO of folds is that of the whole, whichever fold has the longest sequences: a failure is 0 from there on."""
+    long, short = sequence("long", 40), sequence("short", 14)
+    pairs = [(long, (run(long, "i" + "p" * 39),)), (short, (run(short, "i" + "p" * 5 + "f----i" + "pp"),))]
+    whole = MEASURES["eao"](results(*pairs, interval=(5, 20)), convention)
+    folds = [MEASURES["eao"](replace(results(p, interval=(5, 20)), partial=True), convention) for p in pairs]
+    together = replace(
+        whole,
+        numerator=np.concatenate([fold.numerator for fold in folds]),
+        denominator=np.concatenate([fold.denominator for fold in folds]),
+    )
+    assert together.value == pytest.approx(whole.value, rel=1e-6)
+
+
 def test_a_tag_counts_its_frames_alone() -> None:
     """Frames without a tag are cut out; over tags the headline is the mean by numbers of frames."""
     flags = np.arange(14) >= 10
