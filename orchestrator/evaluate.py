@@ -48,17 +48,18 @@ def evaluate(
     measures: Sequence[str] = (),
     subsets: Sequence[str] | None = (ALL,),
     cut: bool = False,
+    partial: bool = False,
 ) -> Evaluation:
     """Score the results below `results` by the groundtruth below `root`, in each of the conventions.
 
     protocol: None: as recognised from the results. trackers, measures: (): all that are there, and those that
     people mean by the benchmark's results; of several conventions, each takes the measures that it defines.
-    subsets: attributes or tags; None: each of them, and all sequences. cut: see `result_files.read`. Raises
+    subsets: attributes or tags; None: each of them, and all sequences. cut, partial: see `result_files.read`. Raises
     DataError that lists every problem of either folder, ValueError for a name that is not known, or a measure
     that the convention or the protocol does not define.
     """
     collection = benchmark.open(root)
-    submissions = result_files.read(results, collection, cut)
+    submissions = result_files.read(results, collection, cut, partial)
     there = [submission.tracker for submission in submissions]
     for tracker in trackers:
         if tracker not in there:
@@ -80,7 +81,8 @@ def evaluate(
         for convention in conventions:
             known = _known(convention, found.protocol)
             named = [name for name in measures if len(conventions) == 1 or name in known]
-            chosen = named if measures else [name for name in benchmark.measures if name in known] or known
+            usual = [name for name in benchmark.measures if name in known]
+            chosen = named if measures else usual or (known if len(conventions) == 1 else [])
             scores = _scores(found, convention, chosen, subsets)
             entries += [Entry(submission.tracker, benchmark.name, score) for score in scores]
     if not entries:

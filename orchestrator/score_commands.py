@@ -51,6 +51,9 @@ def evaluate(
     cut: Annotated[
         bool, typer.Option("--cut", help="Cut results and groundtruth to the shorter, as the GOT-10k toolkit does.")
     ] = False,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Score trackers on those sequences of which they have results.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the rows of scores.csv as JSON.")] = False,
 ) -> None:
     """Score result files that something else wrote: text, .mat and JSON of OTB, GOT-10k, VOT, UAV123, pysot."""
@@ -71,6 +74,7 @@ def evaluate(
         measures=measure or (),
         subsets=None if attributes else subset or ("all",),
         cut=cut,
+        partial=partial,
     )
     for note in evaluation.notes:
         print(f"note: {note}", file=sys.stderr)

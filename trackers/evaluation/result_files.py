@@ -43,12 +43,14 @@ class Submission:
     notes: tuple[str, ...] = ()
 
 
-def read(root: Path, sequences: Iterable[Sequence], cut: bool = False) -> tuple[Submission, ...]:
+def read(
+    root: Path, sequences: Iterable[Sequence], cut: bool = False, partial: bool = False
+) -> tuple[Submission, ...]:
     """The results of all trackers below `root`, or of the one that it belongs to, by name.
 
-    The layout is recognised. Every tracker must have results of every sequence. cut: boxes a line are cut
-    to the shorter of results and groundtruth. Raises DataError that lists every problem in every file,
-    OSError where there is no folder.
+    The layout is recognised. Every tracker must have results of every sequence; partial: of one at least, the
+    others are noted. cut: boxes a line are cut to the shorter of results and groundtruth. Raises DataError
+    that lists every problem in every file, OSError where there is no folder.
     """
     wanted = {sequence.name: sequence for sequence in sequences}
     problems, found = Problems(), files.open(root)
@@ -56,7 +58,7 @@ def read(root: Path, sequences: Iterable[Sequence], cut: bool = False) -> tuple[
     if not sources:
         some = f", none of them of {next(iter(wanted))} or another sequence here" if found.names else ""
         problems.say(str(root), "result files, .txt, .mat or .json", f"{len(found.names)} files{some}")
-    submissions = {source: _read_source(found, source, wanted, problems, cut) for source in sources}
+    submissions = {source: _read_source(found, source, wanted, problems, cut, partial) for source in sources}
     problems.refuse()
     taken = [(source.tracker, protocol) for source, (protocol, _) in submissions.items()]
     return tuple(
@@ -64,7 +66,7 @@ def read(root: Path, sequences: Iterable[Sequence], cut: bool = False) -> tuple[
             source.tracker if taken.count((source.tracker, protocol)) == 1 else f"{source.folder} ({source.suffix})",
             protocol,
             tuple(trajectories),
-            tuple(_notes(source, trajectories)),
+            tuple(_notes(source, trajectories, wanted)),
         )
         for source, (protocol, trajectories) in submissions.items()
     )
@@ -88,7 +90,7 @@ def write(
 
 
 def _read_source(
-    found: Files, source: Source, wanted: Mapping[str, Sequence], problems: Problems, cut: bool
+    found: Files, source: Source, wanted: Mapping[str, Sequence], problems: Problems, cut: bool, partial: bool
 ) -> tuple[str, list[Trajectory]]:
     """Protocol and trajectories; problems, where something is missing or wrong."""
     trajectories: list[Trajectory] = []
@@ -112,10 +114,10 @@ def _read_source(
                 else boxes.read(content, place, sequence, run, problems, cut, boxes.seconds(found, file, sequence, run))
             )
             trajectories += [] if one is None else [one]
-    present = {name for name, _ in source.files}
-    for name in wanted.keys() - present:
+    missing = [] if partial else _missing(source, wanted)
+    for name in missing:
         problems.say(found.show(source.folder), f"results of {source.tracker} on {name}", "none")
-    if wanted.keys() - present:  # a name that was misspelt shows up on both sides
+    if missing:  # a name that was misspelt shows up on both sides
         for file in source.others:
             problems.say(found.show(file), "results of a sequence of this benchmark", f"those of {stem(file)}")
     return EXPERIMENTS.get(source.experiment) or _protocol(trajectories, is_vot), trajectories
@@ -131,7 +133,16 @@ def _protocol(trajectories: list[Trajectory], is_vot: bool) -> str:
     return "spatial_robustness" if max(runs, default=0) == len(PERTURBATIONS) - 1 else "one_pass"
 
 
-def _notes(source: Source, trajectories: list[Trajectory]) -> Iterator[str]:
+def _missing(source: Source, wanted: Mapping[str, Sequence]) -> list[str]:
+    """Names of the sequences without results."""
+    present = {name for name, _ in source.files}
+    return [name for name in wanted if name not in present]
+
+
+def _notes(source: Source, trajectories: list[Trajectory], wanted: Mapping[str, Sequence]) -> Iterator[str]:
+    missing = _missing(source, wanted)
+    if missing:
+        yield f"no results of {len(missing)} of the {len(wanted)} sequences, {missing[0]} the first of them"
     if source.others:
         yield f"{len(source.others)} files of other sequences are left out, {source.others[0]} the first of them"
     for run in trajectories:

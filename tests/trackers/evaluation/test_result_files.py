@@ -89,6 +89,16 @@ def test_files_of_other_sequences_are_left_out_with_a_note(tmp_path):
     assert found.notes == ("2 files of other sequences are left out, KCF/Bolt.txt the first of them",)
 
 
+def test_part_of_a_benchmark_is_scored_where_asked_for(tmp_path):
+    """Sequences without results are an error, or, where a part is asked for, a note."""
+    put(tmp_path, ["KCF/Jogging-1.txt"])
+    with pytest.raises(DataError, match="expected results of KCF on person2_1, found none"):
+        result_files.read(tmp_path, SEQUENCES)
+    [found] = result_files.read(tmp_path, SEQUENCES, partial=True)
+    assert [run.sequence for run in found.trajectories] == ["Jogging-1"]
+    assert found.notes == ("no results of 2 of the 3 sequences, person2_1 the first of them",)
+
+
 def test_an_empty_folder_is_refused(tmp_path):
     """A folder without results is refused, and so is one with results of other sequences alone."""
     with pytest.raises(DataError, match=r"expected result files, .txt, .mat or .json, found 0 files"):
