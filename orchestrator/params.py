@@ -116,7 +116,7 @@ class Experiment:
         if self.interval is not None and not (len(self.interval) == 2 and 1 <= self.interval[0] <= self.interval[1]):
             raise ValueError(f"interval: expected two lengths in frames, from and to, got {list(self.interval)}")
         if self.folds > 1 and "eao" in self.measures and self.interval is None:
-            raise ValueError("interval: expected one for EAO in folds, as a fold knows its own sequences alone, got none")
+            raise ValueError("interval: expected one for EAO in folds, each of which knows its own sequences alone")
         for name in self.protocols:
             if name not in PROTOCOLS:
                 raise ValueError(f"protocols: expected some of {', '.join(PROTOCOLS)}, got {name!r}")

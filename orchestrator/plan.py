@@ -275,7 +275,8 @@ def _variant(variant: Variant) -> dict[str, Any]:
 
 def _dataset(dataset: Dataset, part: Mapping[str, int] | None, side: str) -> dict[str, Any]:
     """As an argument of a job. part: of its sequences, those tested in a fold, or (side "train") all others."""
-    argument: dict[str, Any] = {"name": dataset.name, "format": dataset.format, "settings": dataclasses.asdict(dataset.config)}
+    settings = dataclasses.asdict(dataset.config)
+    argument: dict[str, Any] = {"name": dataset.name, "format": dataset.format, "settings": settings}
     if dataset.clip is not None:
         argument["clip"] = dataset.clip
     if part is not None:

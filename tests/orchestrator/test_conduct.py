@@ -92,7 +92,7 @@ def write_otb(root: Path, lengths: list[int]) -> None:
 
 
 def test_packed_data_is_the_same_data(project, params):
-    """What the stage `sequences` packed is read in place of the folder, under the same keys, even without the folder."""
+    """What the stage `sequences` packed is read in place of the folder, under the same keys, and without it."""
     write_otb(project.root / "data" / "otb", [5, 7])
     params["datasets"]["test"] = {"format": "otb", "root": "data/otb"}
     params["studies"]["toy"]["lengths"] = []

@@ -43,9 +43,7 @@ class Submission:
     notes: tuple[str, ...] = ()
 
 
-def read(
-    root: Path, sequences: Iterable[Sequence], cut: bool = False, partial: bool = False
-) -> tuple[Submission, ...]:
+def read(root: Path, sequences: Iterable[Sequence], cut: bool = False, partial: bool = False) -> tuple[Submission, ...]:
     """The results of all trackers below `root`, or of the one that it belongs to, by name.
 
     The layout is recognised. Every tracker must have results of every sequence; partial: of one at least, the
