@@ -103,4 +103,11 @@ def cut(painted: np.ndarray, contours: tuple[np.ndarray, ...], edge: np.ndarray 
         painted = textures.mix(painted, edge, cv2.resize(line, (SIDE, SIDE), interpolation=cv2.INTER_AREA))
     alpha = cv2.resize(alpha, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     rgb = (painted.astype(np.uint16) * alpha[..., None] + 127) // 255
-    return Sprite(np.dstack([rgb.astype(np.uint8), alpha]), contours[0])
+    return Sprite(np.dstack([rgb.astype(np.uint8), alpha]), _along(contours[0]))
+
+
+def _along(corners: np.ndarray) -> np.ndarray:
+    """Points (8 x corners, 2) along the closed outline: where it is bent, its sides reach beyond their ends."""
+    share = np.arange(8)[:, None] / 8
+    sides = corners[:, None] * (1 - share) + np.roll(corners, -1, 0)[:, None] * share
+    return sides.reshape(-1, 2)

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -44,6 +44,7 @@ def mask_of(mover, size=(64, 48)):
 
 
 @given(SCENES, st.integers(0, 1000))
+@example(Scene("letter", ("ARC", "BC", "DEF"), 3, (64, 48), 10.0), 0)  # a bent side reaches beyond its ends
 @hypothesis_settings(max_examples=60, deadline=None)
 def test_truth_fits_together(scene, seed):
     """Boxes lie in the image and hold the mask, visible pixels are of the whole, NaN is out of view, always."""
