@@ -1,12 +1,14 @@
 """Compare our measures with the official toolkits on the same result files, and write docs/results/measures.md.
 
-python -m orchestrator.compare [--data ../shared/data] [--env build/peers/env]
+python -m orchestrator.compare [--data ../shared/data] [--env build/peers/env] [--pysot DIR]...
 """
 
 from __future__ import annotations
 
+import subprocess
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Annotated
@@ -14,35 +16,67 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from orchestrator.compare import environment, ours, published, synthetic
+from orchestrator.compare import checkout, environment, ours, published, synthetic
+from orchestrator.compare.checkout import Checkout
 from orchestrator.compare.ours import Values
 from orchestrator.paths import here
 from trackers.evaluation import result_files
 
 INTERVAL = (60, 200)  # lengths for EAO
 CLOSE = 1e-9  # what differs by less is equal
+PYSOT_NEEDS = "x, y, w, h"  # numbers of a groundtruth box that are positive where its overlap counts, in our `pysot`
+SIZES = {"boxes": 30, "trackers": 4, "inside": 10, "got10k": 12, "rotated": 16, "resets": 3}
 HEAD = """# Our measures beside the official toolkits
 
-Made by `make compare` on {day}, with {packages}. They are no
-dependencies of the project: the command installs them in an environment of their own, below `build/peers`.
+Made on {day} by `{command}` at commit {commit}.
 
-Both sides read the same result files, made at random from a seed: {otb} sequences and {boxes} trackers of boxes, with
-targets at the edge of the image and predictions of no size; {vot} sequences of rotated rectangles and boxes, and
-{resets} trackers with resets, one of them with 15 runs a sequence. Every number that a toolkit gives is compared, the
-curve of every sequence and each point of it; what differs by at most 1e-9 counts as equal. pysot-toolkit is not
-on PyPI: its convention is held against the scores that it was published with, below.
+The toolkits are {packages}. They are no dependencies of the project: the command
+installs them in an environment of their own, below `build/peers`.
+
+Both sides read the same result files, made at random from a seed:
+
+- {boxes} sequences and {trackers} trackers of boxes, with targets at the edge of the image and predictions of no size;
+- {got10k} sequences and 2 trackers as GOT-10k has them, with labels of what is seen, one with 3 runs a sequence;
+- {rotated} sequences of rotated rectangles and boxes, and {resets} trackers with resets, one with 15 runs a sequence.
+
+Every number that a toolkit gives is compared, the curve of every sequence and each point of it; what differs by
+at most 1e-9 counts as equal. Normalized precision is not in got10k 0.1.3, so there is no row of it under `got10k`.
+
+{pysot}
 """
+WITHOUT_PYSOT = """pysot-toolkit is not on PyPI, and was left out of this run; `python -m orchestrator.compare --pysot DIR`
+compares with a checkout of it. Its convention is held against the scores that it was published with, below."""
+WITH_PYSOT = """pysot-toolkit and pysot are not on PyPI. What they are here is said below; they were copied to `build/peers`, and
+their region extension built there with Cython. Their benchmarks for success, precision and normalized precision,
+for accuracy and robustness, and for EAO read the results themselves. The means that their tables print to three
+decimals are taken here as they do."""
+OTHER_RULE = """## Where the rule is another
+
+Our `pysot` follows pysot-toolkit: the overlap of a frame counts where all four numbers x, y, w, h of its groundtruth
+box are positive; elsewhere the frame fails. In STVIR's pysot it counts where w and h are. On the boxes above some
+targets are at x = 0 or y = 0, or beyond, so success differs there, as it must; on {inside} other sequences, without
+such targets, it is the same (in the table above: "inside").
+"""
+COLUMNS = ["| measure | convention | toolkit | numbers | largest difference |", "|---|---|---|---|---|"]
 
 
 @dataclass(frozen=True)
 class Row:
-    """One measure in one convention: how many numbers were compared, and by how much they differ at most."""
+    """One measure in one convention: how many numbers were compared, and by how much they differ at most.
+
+    same_rule: whether the toolkit computes what the convention says, so that there may be no difference.
+    """
 
     measure: str
     convention: str
     toolkit: str
     count: int
     difference: float
+    same_rule: bool = True
+
+    def __str__(self) -> str:
+        names = f"{self.measure} | {self.convention} | {self.toolkit}"
+        return f"| {names} | {self.count:,} | {self.difference:.1e} |"
 
 
 def compare(
@@ -50,17 +84,21 @@ def compare(
         "../shared/data"
     ),
     env: Annotated[Path | None, typer.Option(help="Environment of the toolkits; default: build/peers/env.")] = None,
+    pysot: Annotated[
+        list[Path] | None, typer.Option(help="Checkout of STVIR/pysot or of StrangerZhang/pysot-toolkit; may repeat.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="The page to write.")] = Path("docs/results/measures.md"),
 ) -> None:
-    """Print and write the table; the exit status is 1 where something differs."""
+    """Print and write the tables; the exit status is 1 where something differs that should not."""
     python = environment.make(env or here().build / "peers" / "env")
+    checkouts = [checkout.build(python, folder, here().build / "peers") for folder in pysot or []]
     with tempfile.TemporaryDirectory(prefix="trackmeet-") as folder:
-        rows = beside_toolkits(Path(folder), python)
-    packages = " and ".join(environment.PACKAGES[:2])
-    lines = [HEAD.format(day=date.today(), packages=packages, **SIZES)]
-    lines += ["| measure | convention | toolkit | numbers | largest difference |", "|---|---|---|---|---|"]
-    lines += [f"| {r.measure} | {r.convention} | {r.toolkit} | {r.count:,} | {r.difference:.1e} |" for r in rows]
-    differ = [row for row in rows if not row.difference <= CLOSE]
+        rows = list(beside_toolkits(Path(folder), python, checkouts))
+    lines = [_head(checkouts), *COLUMNS, *(str(row) for row in rows if row.same_rule)]
+    others = [row for row in rows if not row.same_rule]
+    if others:
+        lines += ["", OTHER_RULE.format(**SIZES), *COLUMNS, *map(str, others)]
+    differ = [row for row in rows if row.same_rule and not row.difference <= CLOSE]
     lines += ["", "## Published scores", ""]
     if data.is_dir():
         lines += [
@@ -86,35 +124,71 @@ def compare(
     raise typer.Exit(1 if differ else 0)
 
 
-SIZES = {"otb": 30, "boxes": 4, "vot": 16, "resets": 3}
-
-
-def beside_toolkits(folder: Path, python: Path) -> list[Row]:
+def beside_toolkits(folder: Path, python: Path, checkouts: list[Checkout]) -> Iterator[Row]:
     """Write results into `folder`, let each toolkit judge them, and us."""
-    boxes = synthetic.sequences(SIZES["otb"], (60, 200), seed=0, hard=True)
-    synthetic.write_otb(folder / "otb", boxes, images=True)
-    synthetic.write_otb(folder / "annotations", boxes, images=False)
-    for k in range(SIZES["boxes"]):
-        runs = synthetic.one_pass(boxes, 2 + 3 * k, seed=k, hard=True)
-        result_files.write("otb", folder / "results" / "OTBsynthetic", f"T{k}", "one_pass", boxes, runs)
-    rotated = synthetic.polygons(synthetic.sequences(SIZES["vot"], (60, 300), seed=1), seed=2)
-    synthetic.write_vot(
-        folder / "vot",
-        rotated,
-        {
-            "Boxes": synthetic.supervised(rotated, 2, 0.005, seed=1),
-            "Rotated": synthetic.supervised(rotated, 5, 0.02, seed=2, rotated=True),
-            "Stochastic": synthetic.supervised(rotated, 4, 0.01, seed=3, runs=15),
-        },
-    )
+    _write(folder)
+    annotations, results = folder / "annotations", folder / "results"
     theirs = environment.run(python, "got10k_toolkit", folder, 1)["values"]
-    rows = differences(
-        ours.of_otb(folder / "annotations", folder / "results" / "OTBsynthetic"), theirs, "got10k", "got10k 0.1.3"
+    yield from differences(
+        ours.of_otb(annotations / "OTBsynthetic", results / "OTBsynthetic"), theirs, "got10k", "got10k 0.1.3"
     )
+    theirs = environment.run(python, "got10k_overlap", folder)["values"]
+    yield from differences(ours.of_got10k(folder / "got10k", results / "GOT-10k"), theirs, "got10k", "got10k 0.1.3")
     theirs = environment.run(python, "vot_toolkit", folder / "vot", 0, *INTERVAL)["values"]
-    vot = ours.of_vot(folder / "vot" / "sequences", folder / "vot" / "results", "vot", INTERVAL)
-    rows += differences(vot, theirs, "vot", "vot-toolkit 0.9.0")
-    return rows
+    yield from differences(
+        ours.of_vot(folder / "vot" / "sequences", folder / "vot" / "results", "vot", INTERVAL),
+        theirs,
+        "vot",
+        "vot-toolkit 0.9.0",
+    )
+    if checkouts:
+        yield from _beside_pysot(folder, python, checkouts)
+
+
+def _beside_pysot(folder: Path, python: Path, checkouts: list[Checkout]) -> Iterator[Row]:
+    """Success of boxes beyond the edge, too, if the checkout's rule for them is ours, else of boxes inside alone."""
+    boxes, inside = (
+        ours.of_pysot(folder / "annotations" / name, folder / "results" / name)
+        for name in ("OTBsynthetic", "OTBinside")
+    )
+    resets = ours.of_vot(folder / "vot" / "sequences", folder / "vot" / "results", "pysot", INTERVAL)
+    for one in checkouts:
+        judged = environment.run(python, "pysot_toolkit", one.folder, one.package, folder, *INTERVAL)
+        same_rule = judged["overlap needs"] == PYSOT_NEEDS
+        for row in differences(boxes, judged["boxes"]["OTBsynthetic"], "pysot", one.toolkit):
+            yield replace(row, same_rule=same_rule or not row.measure.startswith("success"))
+        if not same_rule:
+            for row in differences(inside, judged["boxes"]["OTBinside"], "pysot", one.toolkit):
+                if row.measure.startswith("success"):
+                    yield replace(row, measure=f"{row.measure}, inside")
+        yield from differences(resets, judged["resets"], "pysot", one.toolkit)
+
+
+def _write(folder: Path) -> None:
+    """Benchmarks and results, as each of the toolkits looks for them."""
+    boxes = synthetic.sequences(SIZES["boxes"], (60, 200), seed=0, hard=True)
+    synthetic.write_otb(folder / "otb", boxes, images=True)
+    inside = synthetic.sequences(SIZES["inside"], (60, 200), seed=3)
+    for name, sequences in (("OTBsynthetic", boxes), ("OTBinside", inside)):
+        synthetic.write_otb(folder / "annotations" / name, sequences, images=False)
+        synthetic.write_pysot(folder / "pysot", name, sequences)
+        for k in range(SIZES["trackers"]):
+            runs = synthetic.one_pass(sequences, 2 + 3 * k, seed=k, hard=True)
+            result_files.write("otb", folder / "results" / name, f"T{k}", "one_pass", sequences, runs)
+    seen = synthetic.sequences(SIZES["got10k"], (60, 200), seed=4, hard=True)
+    synthetic.write_got10k(folder / "got10k", seen, seed=5)
+    for tracker, number in (("Once", 1), ("Thrice", 3)):
+        runs = synthetic.one_pass(seen, 4, seed=number, runs=number, hard=True)
+        timed = [replace(run, seconds=np.full(len(run), 0.01)) for run in runs]  # the toolkit fails without
+        result_files.write("got10k", folder / "results" / "GOT-10k", tracker, "one_pass", seen, timed)
+    rotated = synthetic.polygons(synthetic.sequences(SIZES["rotated"], (60, 300), seed=1), seed=2)
+    resets = {
+        "Boxes": synthetic.supervised(rotated, 2, 0.005, seed=1),
+        "Rotated": synthetic.supervised(rotated, 5, 0.02, seed=2, rotated=True),
+        "Stochastic": synthetic.supervised(rotated, 4, 0.01, seed=3, runs=15),
+    }
+    synthetic.write_vot(folder / "vot", rotated, resets)
+    synthetic.write_pysot(folder / "pysot", "VOT2016", rotated)
 
 
 def differences(mine: Values, theirs: Values, convention: str, toolkit: str) -> list[Row]:
@@ -126,6 +200,25 @@ def differences(mine: Values, theirs: Values, convention: str, toolkit: str) -> 
         off = [np.abs(a - b).max() if len(a) == len(b) else np.inf for a, b in pairs]
         rows.append(Row(measure, convention, toolkit, sum(len(b) for _, b in pairs), float(np.max(off))))
     return rows
+
+
+def _head(checkouts: list[Checkout]) -> str:
+    """What the page says before its tables."""
+    described = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
+    ).stdout.strip()
+    command = "python -m orchestrator.compare --pysot DIR" if checkouts else "make compare"
+    about = WITHOUT_PYSOT
+    if checkouts:
+        about = WITH_PYSOT + "\n\n" + "\n".join(f"- {one.toolkit}: {one.origin}" for one in checkouts)
+    return HEAD.format(
+        day=date.today(),
+        command=command,
+        commit=described or "unknown",
+        packages=" and ".join(environment.PACKAGES[:2]),
+        pysot=about,
+        **SIZES,
+    )
 
 
 if __name__ == "__main__":

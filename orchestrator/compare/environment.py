@@ -17,14 +17,17 @@ def make(folder: Path) -> Path:
     """The Python of the environment in `folder`, which is made if it is not there. Raises OSError if that fails."""
     python = folder / "bin" / "python"
     done = folder / "installed"
-    if not done.exists() and not _works(python):
-        print(f"installing {', '.join(PACKAGES)} in {folder}", file=sys.stderr)
+    if not done.exists() and not _imports(python, "got10k", "vot"):
         venv.create(folder, with_pip=True, clear=True)
-        command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PACKAGES]
-        if subprocess.run(command, check=False).returncode:
-            raise OSError(f"{folder}: expected pip to install {', '.join(PACKAGES)}, see its messages above")
+        _install(python, *PACKAGES)
         done.touch()
     return python
+
+
+def add(python: Path, package: str, module: str) -> None:
+    """Install one more package, if its module is not there. Raises OSError if that fails."""
+    if not _imports(python, module):
+        _install(python, package)
 
 
 def run(python: Path, script: str, *arguments: object) -> dict[str, Any]:
@@ -37,6 +40,13 @@ def run(python: Path, script: str, *arguments: object) -> dict[str, Any]:
     return printed
 
 
-def _works(python: Path) -> bool:
-    code = "import got10k, vot"
+def _install(python: Path, *packages: str) -> None:
+    print(f"installing {', '.join(packages)} in {python.parents[1]}", file=sys.stderr)
+    command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages]
+    if subprocess.run(command, check=False).returncode:
+        raise OSError(f"{python}: expected pip to install {', '.join(packages)}, see its messages above")
+
+
+def _imports(python: Path, *modules: str) -> bool:
+    code = f"import {', '.join(modules)}"
     return python.exists() and subprocess.run([python, "-c", code], capture_output=True, check=False).returncode == 0

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from trackers.benchmarks import otb, vot
+from trackers.benchmarks import got10k, otb, vot
 from trackers.benchmarks.collection import Collection
 from trackers.evaluation import ope, result_files
 from trackers.evaluation import vot as vot_measures
@@ -21,10 +23,11 @@ Values = dict[str, dict[str, list]]
 def of_otb(root: Path, results: Path, convention: Convention = "got10k") -> Values:
     """Success, precision and their curves, by tracker: read from annotations alone, and a box a line."""
     collection = otb.open(otb.Config(), root, "synthetic")
-    return {
-        submission.tracker: judge_boxes(gather(collection, submission.trajectories, submission.protocol), convention)
-        for submission in result_files.read(results, collection)
-    }
+    submissions = result_files.read(results, collection)
+    found = [gather(collection, submission.trajectories, submission.protocol) for submission in submissions]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        judged = pool.map(lambda each: judge_boxes(each, convention), found)
+    return dict(zip((submission.tracker for submission in submissions), judged, strict=True))
 
 
 def judge_boxes(found: Results, convention: Convention) -> dict[str, list]:
@@ -44,6 +47,33 @@ def judge_boxes(found: Results, convention: Convention) -> dict[str, list]:
     }
 
 
+def of_pysot(root: Path, results: Path) -> Values:
+    """The same as pysot-toolkit has it, and normalized precision."""
+    collection, values = otb.open(otb.Config(), root, "synthetic"), {}
+    for submission in result_files.read(results, collection):
+        found = gather(collection, submission.trajectories, submission.protocol)
+        curves = _each(ope.normalized_precision(ope.frames(found, "pysot"), "pysot"))
+        curves = [np.mean(curves, 0), *curves]
+        normalized = {"normalized_precision": [curves[0][20]], "normalized precision curves": curves}
+        values[submission.tracker] = {**judge_boxes(found, "pysot"), **normalized}
+    return values
+
+
+def of_got10k(root: Path, results: Path) -> Values:
+    """Average overlap and success rates of frames in the image, by tracker."""
+    collection, values = got10k.open(got10k.Config(), root, "synthetic"), {}
+    for submission in result_files.read(results, collection):
+        found = gather(collection, submission.trajectories, submission.protocol)
+        scores = {name: MEASURES[name](found, "got10k") for name in ("average_overlap", "sr_50", "sr_75")}
+        values[submission.tracker] = {
+            **{name: [score.value] for name, score in scores.items()},
+            "pooled success curve": ope.POOLED_SUCCESS(found, "got10k").tolist(),
+            "average overlap of sequences": scores["average_overlap"].values.tolist(),
+            "sr_50 of sequences": scores["sr_50"].values.tolist(),
+        }
+    return values
+
+
 def of_vot(root: Path, results: Path, convention: Convention, interval: tuple[int, int]) -> Values:
     """Accuracy, failures, robustness, EAO and its curve, by tracker."""
     collection = vot.open(vot.Config(), root, "synthetic")
@@ -59,8 +89,12 @@ def judge_resets(
     """The same of one tracker."""
     found = replace(gather(collection, submission.trajectories, submission.protocol), interval=interval)
     names = ("accuracy", "robustness", "reliability", "failures", "eao")
-    values = {name: [MEASURES[name](found, convention).value] for name in names}
-    return {**values, "eao curve": vot_measures.eao_curve(found, convention).tolist()}
+    scores = {name: MEASURES[name](found, convention) for name in names if convention in MEASURES[name].conventions}
+    return {
+        **{name: [score.value] for name, score in scores.items()},
+        **{f"{name} of sequences": scores[name].values.tolist() for name in ("accuracy", "failures")},
+        "eao curve": vot_measures.eao_curve(found, convention).tolist(),
+    }
 
 
 def _each(terms: Terms) -> list[np.ndarray]:

@@ -6,9 +6,11 @@ Groundtruth drifts at random; a tracker is the groundtruth and noise, more of it
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from trackers.evaluation import result_files
@@ -94,6 +96,42 @@ def write_otb(root: Path, sequences: list[Sequence], images: bool) -> None:
                 (path.parent / "img" / f"{t + 1:04}.jpg").write_bytes(b"\0")
 
 
+def write_got10k(root: Path, sequences: list[Sequence], seed: int) -> None:
+    """A validation set, images of one byte, targets out of view now and then."""
+    rng = np.random.default_rng(seed)
+    (root / "val").mkdir(parents=True)
+    (root / "val" / "list.txt").write_text("".join(f"{sequence.name}\n" for sequence in sequences))
+    for sequence in sequences:
+        folder, cover = root / "val" / sequence.name, rng.integers(0, 9, len(sequence))
+        folder.mkdir()
+        rows = sequence.groundtruth + (1, 1, 0, 0)
+        (folder / "groundtruth.txt").write_text("".join(f"{line(row)}\n" for row in rows.tolist()))
+        (folder / "meta_info.ini").write_text(f"[METAINFO]\nobject_class: none\nresolution: {SIZE}\n")
+        for label, values in (("cover", cover), ("absence", cover == 0), ("cut_by_image", cover == 1)):
+            (folder / f"{label}.label").write_text("".join(f"{value:d}\n" for value in values))
+        for t in range(len(sequence)):
+            (folder / f"{t + 1:08}.jpg").write_bytes(b"\0")
+
+
+def write_pysot(root: Path, name: str, sequences: list[Sequence]) -> None:
+    """A benchmark as pysot has it: <root>/<name>.json, and one image that stands for all, which it opens."""
+    root.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(root / "frame.jpg"), np.zeros((SIZE[1], SIZE[0], 3), np.uint8))
+    facts = {}
+    for sequence in sequences:
+        # A box, or four corners, in the coordinates of the files.
+        rows = [sequence.region(t) + sequence.origin * _places(sequence.region(t)) for t in range(len(sequence))]
+        facts[sequence.name] = {
+            "video_dir": sequence.name,
+            "init_rect": rows[0].tolist(),
+            "img_names": ["frame.jpg"] * len(rows),
+            "gt_rect": [row.round(10).tolist() for row in rows],
+            "attr": [],
+            **dict.fromkeys(("camera_motion", "illum_change", "motion_change", "size_change", "occlusion"), []),
+        }
+    (root / f"{name}.json").write_text(json.dumps(facts))
+
+
 def write_vot(root: Path, sequences: list[Sequence], results: dict[str, list[Trajectory]]) -> None:
     """A workspace of vot-toolkit, without images, with the results of these trackers."""
     root.mkdir(parents=True)
@@ -110,6 +148,11 @@ def write_vot(root: Path, sequences: list[Sequence], results: dict[str, list[Tra
     (root / "sequences" / "list.txt").write_text("".join(f"{sequence.name}\n" for sequence in sequences))
     for name, runs in results.items():
         result_files.write("vot", root / "results", name, "supervised_reset", sequences, runs)
+
+
+def _places(region: np.ndarray) -> np.ndarray:
+    """1 for each number that is a coordinate, 0 for a width and a height."""
+    return np.array([1, 1, 0, 0]) if len(region) == 4 else np.ones(8)
 
 
 def _rotated(boxes: np.ndarray, angle: np.ndarray) -> np.ndarray:

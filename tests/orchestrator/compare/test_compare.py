@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from orchestrator.compare import ours, published, synthetic
+from orchestrator.compare import checkout, ours, published, synthetic
 from orchestrator.compare.__main__ import CLOSE, beside_toolkits, differences
 from trackers.evaluation import result_files
 from trackers.evaluation.trajectory import Event
@@ -59,6 +60,41 @@ def test_a_perfect_tracker_has_20_of_21(tmp_path):
     assert values["precision_20"] == [1]
 
 
+@pytest.mark.parametrize("runs", [1, 3])
+def test_frames_out_of_view_do_not_count_in_got10k(tmp_path, runs):
+    """AO and SR are 1 of a tracker that is right wherever the target is seen, and wrong elsewhere."""
+    sequences = synthetic.sequences(3, (30, 40), seed=0)
+    synthetic.write_got10k(tmp_path / "root", sequences, seed=1)
+    perfect = synthetic.one_pass(sequences, 0, seed=0, runs=runs)
+    for sequence, run in zip(np.repeat(np.arange(3), runs), perfect, strict=True):
+        cover = np.loadtxt(tmp_path / "root" / "val" / sequences[sequence].name / "cover.label")
+        run.regions[cover == 0] = (0, 0, 1, 1)
+    result_files.write("got10k", tmp_path / "results", "T", "one_pass", sequences, perfect)
+    values = ours.of_got10k(tmp_path / "root", tmp_path / "results")["T"]
+    assert np.allclose([values[name][0] for name in ("average_overlap", "sr_50", "sr_75")], 1, rtol=0, atol=1e-12)
+
+
+def test_pysot_reads_the_numbers_that_the_annotations_hold(tmp_path):
+    """The benchmark in pysot's JSON has the boxes of the text files, in their coordinates, and polygons as they are."""
+    sequences = synthetic.sequences(4, (30, 40), seed=0)
+    synthetic.write_otb(tmp_path, sequences, images=False)
+    synthetic.write_pysot(tmp_path, "boxes", sequences)
+    synthetic.write_pysot(tmp_path, "rotated", synthetic.polygons(sequences, seed=1))
+    boxes, rotated = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("boxes", "rotated"))
+    for name, facts in boxes.items():
+        assert np.array_equal(facts["gt_rect"], np.loadtxt(tmp_path / f"{name}.txt", delimiter=","))
+        assert len(facts["img_names"]) == len(facts["gt_rect"])
+    assert [len(facts["gt_rect"][0]) for facts in rotated.values()] == [8, 8, 8, 4]
+
+
+def test_a_folder_that_is_no_checkout_is_refused(tmp_path):
+    """Without the region extension's source there is nothing to compare with: the message says what was expected."""
+    (tmp_path / "toolkit" / "utils").mkdir(parents=True)
+    with pytest.raises(OSError, match=r"toolkit/utils/region.pyx \(pysot\), found neither"):
+        checkout.build(Path("python"), tmp_path, tmp_path / "built")
+    assert not (tmp_path / "built").exists()
+
+
 @pytest.mark.skipif(not DATA.is_dir(), reason="needs the real results in ../shared/data")
 def test_published_scores_are_met():
     """Raw results give the scores that were published of them, to the last printed digit."""
@@ -72,4 +108,4 @@ def test_published_scores_are_met():
 @pytest.mark.skipif(not PEERS.exists(), reason="needs the toolkits, which `make compare` installs")
 def test_the_toolkits_agree(tmp_path):
     """got10k and vot-toolkit give the same numbers of the same files, to 1e-9."""
-    assert all(row.difference <= CLOSE for row in beside_toolkits(tmp_path, PEERS))
+    assert all(row.difference <= CLOSE for row in beside_toolkits(tmp_path, PEERS, []))
