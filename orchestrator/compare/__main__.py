@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from textwrap import fill
 from typing import Annotated
 
 import numpy as np
@@ -20,12 +21,13 @@ from orchestrator.compare import checkout, environment, ours, published, synthet
 from orchestrator.compare.checkout import Checkout
 from orchestrator.compare.ours import Values
 from orchestrator.paths import here
+from trackers.benchmarks import lasot, otb
 from trackers.evaluation import result_files
 
 INTERVAL = (60, 200)  # lengths for EAO
 CLOSE = 1e-9  # what differs by less is equal
 PYSOT_NEEDS = "x, y, w, h"  # numbers of a groundtruth box that are positive where its overlap counts, in our `pysot`
-SIZES = {"boxes": 30, "trackers": 4, "inside": 10, "got10k": 12, "rotated": 16, "resets": 3}
+SIZES = {"boxes": 30, "trackers": 4, "lasot": 10, "got10k": 12, "rotated": 16, "resets": 3}
 HEAD = """# Our measures beside the official toolkits
 
 Made on {day} by `{command}` at commit {commit}.
@@ -36,26 +38,30 @@ installs them in an environment of their own, below `build/peers`.
 Both sides read the same result files, made at random from a seed:
 
 - {boxes} sequences and {trackers} trackers of boxes, with targets at the edge of the image and predictions of no size;
+- {lasot} sequences as LaSOT has them, with targets out of view, none at the edge, and {trackers} trackers;
 - {got10k} sequences and 2 trackers as GOT-10k has them, with labels of what is seen, one with 3 runs a sequence;
 - {rotated} sequences of rotated rectangles and boxes, and {resets} trackers with resets, one with 15 runs a sequence.
 
 Every number that a toolkit gives is compared, the curve of every sequence and each point of it; what differs by
 at most 1e-9 counts as equal. Normalized precision is not in got10k 0.1.3, so there is no row of it under `got10k`.
-
-{pysot}
+{pysot}"""
+WITHOUT_PYSOT = """
+pysot-toolkit is not on PyPI, and was left out of this run: `python -m orchestrator.compare --pysot DIR` compares with
+a checkout of it. Its convention is held against the scores that it was published with, below.
 """
-WITHOUT_PYSOT = """pysot-toolkit is not on PyPI, and was left out of this run; `python -m orchestrator.compare --pysot DIR`
-compares with a checkout of it. Its convention is held against the scores that it was published with, below."""
-WITH_PYSOT = """pysot-toolkit and pysot are not on PyPI. What they are here is said below; they were copied to `build/peers`, and
-their region extension built there with Cython. Their benchmarks for success, precision and normalized precision,
-for accuracy and robustness, and for EAO read the results themselves. The means that their tables print to three
-decimals are taken here as they do."""
-OTHER_RULE = """## Where the rule is another
+WITH_PYSOT = """
+pysot-toolkit and STVIR's pysot are not on PyPI. What they are here is said below; they were copied to `build/peers`,
+and their region extension built there with Cython. Their benchmarks for success, precision and normalized
+precision, for accuracy and robustness, and for EAO read the results themselves. The means that their tables print
+to three decimals are taken here as they do.
+"""
+OTHER_RULE = """
+## Where the rule is another
 
 Our `pysot` follows pysot-toolkit: the overlap of a frame counts where all four numbers x, y, w, h of its groundtruth
-box are positive; elsewhere the frame fails. In STVIR's pysot it counts where w and h are. On the boxes above some
-targets are at x = 0 or y = 0, or beyond, so success differs there, as it must; on {inside} other sequences, without
-such targets, it is the same (in the table above: "inside").
+box are positive; elsewhere the frame fails. In STVIR's pysot it counts where w and h are. Some targets of the boxes
+are at x = 0 or y = 0, or beyond, so success differs there, as it must; it is the same without such targets (in the
+table above: "LaSOT").
 """
 COLUMNS = ["| measure | convention | toolkit | numbers | largest difference |", "|---|---|---|---|---|"]
 
@@ -97,7 +103,7 @@ def compare(
     lines = [_head(checkouts), *COLUMNS, *(str(row) for row in rows if row.same_rule)]
     others = [row for row in rows if not row.same_rule]
     if others:
-        lines += ["", OTHER_RULE.format(**SIZES), *COLUMNS, *map(str, others)]
+        lines += [OTHER_RULE, *COLUMNS, *map(str, others)]
     differ = [row for row in rows if row.same_rule and not row.difference <= CLOSE]
     lines += ["", "## Published scores", ""]
     if data.is_dir():
@@ -127,10 +133,10 @@ def compare(
 def beside_toolkits(folder: Path, python: Path, checkouts: list[Checkout]) -> Iterator[Row]:
     """Write results into `folder`, let each toolkit judge them, and us."""
     _write(folder)
-    annotations, results = folder / "annotations", folder / "results"
+    results = folder / "results"
     theirs = environment.run(python, "got10k_toolkit", folder, 1)["values"]
     yield from differences(
-        ours.of_otb(annotations / "OTBsynthetic", results / "OTBsynthetic"), theirs, "got10k", "got10k 0.1.3"
+        ours.of_otb(folder / "annotations", results / "OTBsynthetic"), theirs, "got10k", "got10k 0.1.3"
     )
     theirs = environment.run(python, "got10k_overlap", folder)["values"]
     yield from differences(ours.of_got10k(folder / "got10k", results / "GOT-10k"), theirs, "got10k", "got10k 0.1.3")
@@ -146,21 +152,19 @@ def beside_toolkits(folder: Path, python: Path, checkouts: list[Checkout]) -> It
 
 
 def _beside_pysot(folder: Path, python: Path, checkouts: list[Checkout]) -> Iterator[Row]:
-    """Success of boxes beyond the edge, too, if the checkout's rule for them is ours, else of boxes inside alone."""
-    boxes, inside = (
-        ours.of_pysot(folder / "annotations" / name, folder / "results" / name)
-        for name in ("OTBsynthetic", "OTBinside")
+    """Success counts by the same rule unless a target is at the edge, and the checkout's rule for that is another."""
+    boxes = ours.of_pysot(
+        otb.open(otb.Config(), folder / "annotations", "synthetic"), folder / "results" / "OTBsynthetic"
     )
+    hidden = ours.of_pysot(lasot.open(lasot.Config(), folder / "lasot", "synthetic"), folder / "results" / "LaSOT")
     resets = ours.of_vot(folder / "vot" / "sequences", folder / "vot" / "results", "pysot", INTERVAL)
     for one in checkouts:
         judged = environment.run(python, "pysot_toolkit", one.folder, one.package, folder, *INTERVAL)
         same_rule = judged["overlap needs"] == PYSOT_NEEDS
-        for row in differences(boxes, judged["boxes"]["OTBsynthetic"], "pysot", one.toolkit):
+        for row in differences(boxes, judged["boxes"], "pysot", one.toolkit):
             yield replace(row, same_rule=same_rule or not row.measure.startswith("success"))
-        if not same_rule:
-            for row in differences(inside, judged["boxes"]["OTBinside"], "pysot", one.toolkit):
-                if row.measure.startswith("success"):
-                    yield replace(row, measure=f"{row.measure}, inside")
+        for row in differences(hidden, judged["hidden"], "pysot", one.toolkit):
+            yield replace(row, measure=f"{row.measure}, LaSOT")
         yield from differences(resets, judged["resets"], "pysot", one.toolkit)
 
 
@@ -168,10 +172,12 @@ def _write(folder: Path) -> None:
     """Benchmarks and results, as each of the toolkits looks for them."""
     boxes = synthetic.sequences(SIZES["boxes"], (60, 200), seed=0, hard=True)
     synthetic.write_otb(folder / "otb", boxes, images=True)
-    inside = synthetic.sequences(SIZES["inside"], (60, 200), seed=3)
-    for name, sequences in (("OTBsynthetic", boxes), ("OTBinside", inside)):
-        synthetic.write_otb(folder / "annotations" / name, sequences, images=False)
-        synthetic.write_pysot(folder / "pysot", name, sequences)
+    synthetic.write_otb(folder / "annotations", boxes, images=False)
+    synthetic.write_pysot(folder / "pysot", "OTBsynthetic", boxes)
+    hidden = synthetic.absences(synthetic.sequences(SIZES["lasot"], (60, 200), seed=3), seed=4)
+    synthetic.write_lasot(folder / "lasot", hidden)
+    synthetic.write_pysot(folder / "pysot", "LaSOT", hidden)
+    for name, sequences in (("OTBsynthetic", boxes), ("LaSOT", hidden)):
         for k in range(SIZES["trackers"]):
             runs = synthetic.one_pass(sequences, 2 + 3 * k, seed=k, hard=True)
             result_files.write("otb", folder / "results" / name, f"T{k}", "one_pass", sequences, runs)
@@ -210,7 +216,8 @@ def _head(checkouts: list[Checkout]) -> str:
     command = "python -m orchestrator.compare --pysot DIR" if checkouts else "make compare"
     about = WITHOUT_PYSOT
     if checkouts:
-        about = WITH_PYSOT + "\n\n" + "\n".join(f"- {one.toolkit}: {one.origin}" for one in checkouts)
+        origins = [fill(f"- {one.toolkit}: {one.origin}", 118, subsequent_indent="  ") for one in checkouts]
+        about = "\n".join([WITH_PYSOT, *origins, ""])
     return HEAD.format(
         day=date.today(),
         command=command,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from orchestrator.compare import environment
 
-TOOLKITS = {"pysot": "pysot-toolkit", "toolkit": "pysot"}  # by the name of the package: of StrangerZhang, of STVIR
+TOOLKITS = {"pysot": "pysot-toolkit", "toolkit": "STVIR-pysot"}  # by the name of the package
 CYTHON = "cython<4"
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,11 +21,10 @@ Values = dict[str, dict[str, list]]
 def of_otb(root: Path, results: Path, convention: Convention = "got10k") -> Values:
     """Success, precision and their curves, by tracker: read from annotations alone, and a box a line."""
     collection = otb.open(otb.Config(), root, "synthetic")
-    submissions = result_files.read(results, collection)
-    found = [gather(collection, submission.trajectories, submission.protocol) for submission in submissions]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        judged = pool.map(lambda each: judge_boxes(each, convention), found)
-    return dict(zip((submission.tracker for submission in submissions), judged, strict=True))
+    return {
+        submission.tracker: judge_boxes(gather(collection, submission.trajectories, submission.protocol), convention)
+        for submission in result_files.read(results, collection)
+    }
 
 
 def judge_boxes(found: Results, convention: Convention) -> dict[str, list]:
@@ -47,9 +44,9 @@ def judge_boxes(found: Results, convention: Convention) -> dict[str, list]:
     }
 
 
-def of_pysot(root: Path, results: Path) -> Values:
+def of_pysot(collection: Collection, results: Path) -> Values:
     """The same as pysot-toolkit has it, and normalized precision."""
-    collection, values = otb.open(otb.Config(), root, "synthetic"), {}
+    values = {}
     for submission in result_files.read(results, collection):
         found = gather(collection, submission.trajectories, submission.protocol)
         curves = _each(ope.normalized_precision(ope.frames(found, "pysot"), "pysot"))

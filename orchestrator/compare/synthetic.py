@@ -13,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from trackers.benchmarks import lasot
 from trackers.evaluation import result_files
 from trackers.evaluation.formats.boxes import line
 from trackers.evaluation.trajectory import Event, Trajectory
@@ -33,6 +34,17 @@ def sequences(number: int, frames: tuple[int, int], seed: int, hard: bool = Fals
         if hard:
             boxes[rng.integers(1, length, 4)] = [(0, 50, 30, 30), (20, 0, 30, 30), (-3, 9, 30, 30), (400, 300, 1, 2)]
         made.append(Sequence(f"Sequence{i:03}", Unseen(length), boxes - (1, 1, 0, 0), size=SIZE, origin=1.0))
+    return made
+
+
+def absences(sequences: list[Sequence], seed: int) -> list[Sequence]:
+    """The same with targets that cannot be seen in a tenth of the frames, but the first; as LaSOT tags them."""
+    rng, made = np.random.default_rng(seed), []
+    for sequence in sequences:
+        tags = {name: rng.random(len(sequence)) < 0.05 for name in lasot.ABSENT}
+        for flags in tags.values():
+            flags[0] = False
+        made.append(replace(sequence, tags={**tags, "absent": np.logical_or.reduce(list(tags.values()))}))
     return made
 
 
@@ -96,6 +108,17 @@ def write_otb(root: Path, sequences: list[Sequence], images: bool) -> None:
                 (path.parent / "img" / f"{t + 1:04}.jpg").write_bytes(b"\0")
 
 
+def write_lasot(root: Path, sequences: list[Sequence]) -> None:
+    """Annotations alone, and the tags of targets that cannot be seen."""
+    for sequence in sequences:
+        folder = root / sequence.name
+        folder.mkdir(parents=True)
+        rows = sequence.groundtruth + (1, 1, 0, 0)
+        (folder / "groundtruth.txt").write_text("".join(f"{line(row)}\n" for row in rows.tolist()))
+        for name in lasot.ABSENT:
+            (folder / f"{name}.txt").write_text(",".join(f"{flag:d}" for flag in sequence.tags[name]) + "\n")
+
+
 def write_got10k(root: Path, sequences: list[Sequence], seed: int) -> None:
     """A validation set, images of one byte, targets out of view now and then."""
     rng = np.random.default_rng(seed)
@@ -114,7 +137,10 @@ def write_got10k(root: Path, sequences: list[Sequence], seed: int) -> None:
 
 
 def write_pysot(root: Path, name: str, sequences: list[Sequence]) -> None:
-    """A benchmark as pysot has it: <root>/<name>.json, and one image that stands for all, which it opens."""
+    """A benchmark as pysot has it: <root>/<name>.json, and one image that stands for all, which it opens.
+
+    LaSOT is <name>_new.json in later versions; what is called `absent` there is 1 where the target is seen.
+    """
     root.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(root / "frame.jpg"), np.zeros((SIZE[1], SIZE[0], 3), np.uint8))
     facts = {}
@@ -127,9 +153,11 @@ def write_pysot(root: Path, name: str, sequences: list[Sequence]) -> None:
             "img_names": ["frame.jpg"] * len(rows),
             "gt_rect": [row.round(10).tolist() for row in rows],
             "attr": [],
+            "absent": (~sequence.tags.get("absent", np.zeros(len(rows), bool))).astype(int).tolist(),
             **dict.fromkeys(("camera_motion", "illum_change", "motion_change", "size_change", "occlusion"), []),
         }
-    (root / f"{name}.json").write_text(json.dumps(facts))
+    for file in (f"{name}.json", f"{name}_new.json"):
+        (root / file).write_text(json.dumps(facts))
 
 
 def write_vot(root: Path, sequences: list[Sequence], results: dict[str, list[Trajectory]]) -> None:

@@ -4,7 +4,8 @@
 python pysot_toolkit.py FOLDER_OF_PACKAGE PACKAGE FOLDER LOW HIGH
 
 What its tables print to three decimals is computed here as there (`show_result`), from what its benchmarks return.
-"overlap needs": the numbers of a groundtruth box that must be positive for its overlap to count.
+"overlap needs": the numbers of a groundtruth box that must be positive for its overlap to count. "hidden": the
+benchmark in which targets go out of view.
 """
 
 import itertools
@@ -29,11 +30,10 @@ def trackers_of(dataset, results):
     return names
 
 
-def boxes(name):
+def boxes(dataset):
     """Success, precision and normalized precision of results of boxes."""
-    dataset = datasets.OTBDataset(name, str(root / "pysot"))
     benchmark, values = evaluation.OPEBenchmark(dataset), {}
-    for tracker in trackers_of(dataset, root / "results" / name):
+    for tracker in trackers_of(dataset, root / "results" / dataset.name):
         judges = (benchmark.eval_success, benchmark.eval_precision, benchmark.eval_norm_precision)
         each = [[of for _, of in sorted(judge(tracker)[tracker].items())] for judge in judges]
         success, precision, normalized = ([np.mean(curves, axis=0), *curves] for curves in each)
@@ -48,9 +48,8 @@ def boxes(name):
     return values
 
 
-def resets(name):
+def resets(dataset):
     """Accuracy, robustness and EAO of results with resets."""
-    dataset = datasets.VOTDataset(name, str(root / "pysot"))
     ar, eao, values = evaluation.AccuracyRobustnessBenchmark(dataset), evaluation.EAOBenchmark(dataset), {}
     eao.low, eao.high = low, high
     expected, curves = eao_benchmark.calculate_expected_overlap, []
@@ -78,5 +77,10 @@ def resets(name):
 
 corner = np.array([[0.0, 0.0, 10.0, 10.0]])
 needs = "w, h" if import_module(f"{package}.utils").success_overlap(corner, corner, 1)[0] else "x, y, w, h"
-values = {name: boxes(name) for name in ("OTBsynthetic", "OTBinside")}
-print(json.dumps({"overlap needs": needs, "boxes": values, "resets": resets("VOT2016")}), file=sys.__stdout__)
+found = {
+    "overlap needs": needs,
+    "boxes": boxes(datasets.OTBDataset("OTBsynthetic", str(root / "pysot"))),
+    "hidden": boxes(datasets.LaSOTDataset("LaSOT", str(root / "pysot"))),
+    "resets": resets(datasets.VOTDataset("VOT2016", str(root / "pysot"))),
+}
+print(json.dumps(found), file=sys.__stdout__)

@@ -8,6 +8,7 @@ import pytest
 
 from orchestrator.compare import checkout, ours, published, synthetic
 from orchestrator.compare.__main__ import CLOSE, beside_toolkits, differences
+from trackers.benchmarks import lasot
 from trackers.evaluation import result_files
 from trackers.evaluation.trajectory import Event
 
@@ -60,6 +61,19 @@ def test_a_perfect_tracker_has_20_of_21(tmp_path):
     assert values["precision_20"] == [1]
 
 
+def test_frames_out_of_view_fail_in_pysot(tmp_path):
+    """Success at threshold 0 of a perfect tracker is the share of the frames in which the target is seen."""
+    sequences = synthetic.absences(synthetic.sequences(3, (60, 80), seed=0), seed=1)
+    synthetic.write_lasot(tmp_path / "root", sequences)
+    result_files.write("otb", tmp_path / "results", "T", "one_pass", sequences, synthetic.one_pass(sequences, 0, 0))
+    collection = lasot.open(lasot.Config(), tmp_path / "root", "synthetic")
+    values = ours.of_pysot(collection, tmp_path / "results")["T"]
+    seen = [1 - sequence.tags["absent"].mean() for sequence in sequences]
+    assert min(seen) < 1
+    for curves in ("success curves", "precision curves", "normalized precision curves"):
+        assert np.allclose([curve[0] for curve in values[curves][1:]], seen, rtol=0, atol=1e-12)
+
+
 @pytest.mark.parametrize("runs", [1, 3])
 def test_frames_out_of_view_do_not_count_in_got10k(tmp_path, runs):
     """AO and SR are 1 of a tracker that is right wherever the target is seen, and wrong elsewhere."""
@@ -90,7 +104,7 @@ def test_pysot_reads_the_numbers_that_the_annotations_hold(tmp_path):
 def test_a_folder_that_is_no_checkout_is_refused(tmp_path):
     """Without the region extension's source there is nothing to compare with: the message says what was expected."""
     (tmp_path / "toolkit" / "utils").mkdir(parents=True)
-    with pytest.raises(OSError, match=r"toolkit/utils/region.pyx \(pysot\), found neither"):
+    with pytest.raises(OSError, match=r"toolkit/utils/region.pyx \(STVIR-pysot\), found neither"):
         checkout.build(Path("python"), tmp_path, tmp_path / "built")
     assert not (tmp_path / "built").exists()
 
