@@ -1,64 +1,100 @@
-"""Boxes in plain decimal text, fast: results of many trackers are millions of numbers, and parsing those one by
-one takes longer than judging them.
+"""Tables of plain decimal text, many at once: results of many trackers are millions of numbers, and parsing those
+one by one takes longer than judging them.
 
-Eight characters are one 64-bit number, so a text of short numbers is turned into values by a few operations on
-whole arrays. They are the same values, to the last bit: a whole number divided once by a power of ten.
+pyarrow's reader of CSV is many times as fast, and rounds as float() does. What it should not judge is kept from it:
+it sees digits, points and signs alone, in lines that are counted before. Where it is not installed, as on a bare
+machine, no text is plain.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from functools import cache
+from typing import Any
+
 import numpy as np
 
-COLUMNS = 4
 NUMERIC = b"0123456789.-"
-ONE, BYTE = np.uint64(1), np.uint64(8)
-POWERS = 10.0 ** np.arange(8)
-DIGIT = np.uint64(0x0F0F0F0F0F0F0F0F)
-EVERY_SECOND = np.uint64(0x00FF00FF00FF00FF)
-EVERY_FOURTH = np.uint64(0x0000FFFF0000FFFF)
+WORTH = 2**18  # bytes: of less, importing pyarrow takes longer than what it saves
 
 
-def boxes(content: bytes) -> np.ndarray | None:
-    """(rows, 4), or None where the text is not of the plainest kind.
+def tables(texts: Sequence[bytes]) -> list[np.ndarray | None]:
+    """Of each text its numbers, (rows, columns), or None where it is not of the plainest kind.
 
-    That is: four numbers a line with one kind of separator, none longer than eight characters, each line ended.
-    What is None may still be a table; this is no check.
+    That is: numbers without exponents and one separator between them, as many in each line. What is None may still
+    be a table; this is no check.
     """
-    shape = content.translate(None, NUMERIC)
-    rows = shape.count(b"\n")
-    if shape[:1] not in (b",", b";", b" ", b"\t") or not content.endswith(b"\n"):
+    kinds = _kinds(texts)
+    return _parted(texts, kinds, [_parse(_joined(texts, kind), line) for line, kind in kinds.items()])
+
+
+def begin(texts: Sequence[bytes], pool: Executor) -> Callable[[], list[np.ndarray | None]]:
+    """The same, but parsed by `pool`, which does not need Python's lock; call what is returned for the tables."""
+    kinds = _kinds(texts)
+    parsed = [pool.submit(_parse, _joined(texts, kind), line) for line, kind in kinds.items()]
+    return lambda: _parted(texts, kinds, [future.result() for future in parsed])
+
+
+def _kinds(texts: Sequence[bytes]) -> dict[bytes, list[tuple[int, int]]]:
+    """{what is left of a line without its numbers: (number, rows) of each plain text with such lines}."""
+    found: dict[bytes, list[tuple[int, int]]] = {}
+    if sum(map(len, texts)) < WORTH or _arrow() is None:
+        return found
+    for number, text in enumerate(texts):
+        shape = text.translate(None, NUMERIC)
+        line, rows = shape[: shape.find(b"\n") + 1], shape.count(b"\n")
+        plain = line == line[:1] * (len(line) - 1) + b"\n" and line[:1] in (b",", b";", b" ", b"\t", b"\n")
+        if plain and shape == line * rows and text.endswith(b"\n"):
+            found.setdefault(line, []).append((number, rows))
+    return found
+
+
+def _joined(texts: Sequence[bytes], kind: list[tuple[int, int]]) -> bytes:
+    return b"".join([texts[number] for number, _ in kind])
+
+
+def _parted(
+    texts: Sequence[bytes], kinds: dict[bytes, list[tuple[int, int]]], parsed: list[np.ndarray | None]
+) -> list[np.ndarray | None]:
+    """The rows that are each text's, of the tables of each kind."""
+    found: list[np.ndarray | None] = [None] * len(texts)
+    for kind, values in zip(kinds.values(), parsed, strict=True):
+        if values is None or len(values) != sum(rows for _, rows in kind):
+            continue
+        start = 0
+        for number, rows in kind:
+            found[number] = values[start : start + rows]
+            start += rows
+    return found
+
+
+def _parse(text: bytes, line: bytes) -> np.ndarray | None:
+    """Numbers (rows, columns), column by column in memory; None where a field is none, or too large for a float."""
+    arrow = _arrow()
+    assert arrow is not None
+    names = [str(column) for column in range(len(line))]
+    try:
+        table = arrow.csv.read_csv(
+            arrow.BufferReader(text),
+            arrow.csv.ReadOptions(use_threads=False, column_names=names),
+            arrow.csv.ParseOptions(
+                delimiter=line[:1].decode() if len(line) > 1 else ",", quote_char=False, ignore_empty_lines=False
+            ),
+            arrow.csv.ConvertOptions(column_types=dict.fromkeys(names, arrow.float64()), null_values=[]),
+        )
+    except arrow.ArrowInvalid:
         return None
-    if shape != (shape[:1] * (COLUMNS - 1) + b"\n") * rows:
+    values = np.empty((table.num_rows, len(names)), order="F")
+    for column, of_table in zip(values.T, table.columns, strict=True):
+        np.concatenate([chunk.to_numpy() for chunk in of_table.chunks], out=column)
+    return None if np.isinf(values).any() else values
+
+
+@cache
+def _arrow() -> Any:
+    try:
+        import pyarrow.csv
+    except ImportError:
         return None
-    text = np.frombuffer(b"\0" * 7 + b"\n" + content, np.uint8)
-    marks = np.flatnonzero((text < ord("-")) | (text == ord(".")))[7:]  # ends of numbers, and points in them
-    is_point = text[marks] == ord(".")
-    which = np.flatnonzero(~is_point)
-    ends = marks[which[1:]]
-    starts = marks[which[:-1]] + 1
-    negative = text[starts] == ord("-")
-    starts += negative
-    lengths = ends - starts
-    decimals = ends - marks[which[1:] - 1] - 1  # where the mark before is a point
-    pointed = is_point[which[1:] - 1]
-    if (
-        lengths.min() < 1
-        or lengths.max() > 8
-        or content.count(b"-") != np.count_nonzero(negative)
-        or np.count_nonzero(is_point) != np.count_nonzero(pointed)
-        or (pointed & ((decimals == 0) | (lengths == 1))).any()
-    ):
-        return None
-    words = np.ndarray((len(text) - 7,), "<u8", text.data, strides=(1,))[ends - 8]  # the last character is on top
-    before = (8 * (8 - lengths)).astype(np.uint64)
-    words = words >> before << before
-    decimals = np.where(pointed, decimals, 0)
-    point = (8 * (7 - decimals)).astype(np.uint64)
-    behind = words >> point >> BYTE << point << BYTE
-    closed = (words & ((ONE << point) - ONE)) << BYTE | behind  # the gap of the point
-    words = np.where(pointed, closed, words)
-    words = (words & DIGIT) * np.uint64(10 * 2**8 + 1) >> np.uint64(8)  # pairs of digits
-    words = (words & EVERY_SECOND) * np.uint64(100 * 2**16 + 1) >> np.uint64(16)
-    words = (words & EVERY_FOURTH) * np.uint64(10000 * 2**32 + 1) >> np.uint64(32)
-    values = words / POWERS[decimals]
-    return np.where(negative, -values, values).reshape(rows, COLUMNS)
+    return pyarrow

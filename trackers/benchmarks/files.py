@@ -6,6 +6,7 @@ the path below the root, with forward slashes.
 
 from __future__ import annotations
 
+import builtins
 import hashlib
 import mmap
 import os
@@ -23,6 +24,7 @@ class Files(ABC):
     def __init__(self, root: Path, names: Iterable[str]) -> None:
         self.root = root
         self.names = tuple(sorted(names))
+        self._prefix = str(root / "_")[:-1]
 
     @abstractmethod
     def read(self, name: str) -> bytes | memoryview:
@@ -42,7 +44,7 @@ class Files(ABC):
 
     def show(self, name: str) -> str:
         """Its place, for messages."""
-        return str(self.root / name)
+        return f"{self._prefix}{name}" if name else str(self.root)
 
     def __contains__(self, name: str) -> bool:
         return name in self._known
@@ -83,7 +85,8 @@ class Folder(Files):
         super().__init__(root, _walk(root))
 
     def read(self, name: str) -> bytes:
-        return self.path(name).read_bytes()
+        with builtins.open(self.show(name), "rb", buffering=0) as file:  # noqa: PTH123 - a Path takes as long as reading
+            return file.readall()
 
     def size(self, name: str) -> int:
         return (self.root / name).stat().st_size

@@ -102,9 +102,11 @@ def read(config: Config, files: Files, problems: Problems) -> list[Sequence]:
         for name in files.names
         if name.rpartition("/")[0].rpartition("/")[2] == "initOmit"
     }
+    ordered = sorted(chosen, key=str.lower)
+    rows = reading.read_tables(files, [targets[name][0] for name in ordered], problems, (4,))
     sequences = (
-        _sequence(config, name, *targets[name], omit.get(name), files, problems)
-        for name in sorted(chosen, key=str.lower)
+        _sequence(config, name, rows[targets[name][0]], *targets[name], omit.get(name), files, problems)
+        for name in ordered
     )
     return [sequence for sequence in sequences if sequence is not None]
 
@@ -150,11 +152,17 @@ def _flat(files: Files) -> Iterator[tuple[str, str, str]]:
 
 
 def _sequence(
-    config: Config, name: str, groundtruth: str, folder: str, omit: str | None, files: Files, problems: Problems
+    config: Config,
+    name: str,
+    rows: np.ndarray | None,
+    groundtruth: str,
+    folder: str,
+    omit: str | None,
+    files: Files,
+    problems: Problems,
 ) -> Sequence | None:
     before = len(problems)
     listed = published().get(name)
-    rows = reading.read_table(files, groundtruth, problems, (4,))
     images = reading.images(files, folder, problems) if folder else {}
     attributes = listed.attributes if listed else _attributes(files, groundtruth, problems)
     ranges = reading.read_table(files, omit, problems, (2,)) if omit and reading.size(files, omit) else ()

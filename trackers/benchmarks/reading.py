@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from collections.abc import Sequence as SequenceOf
 from itertools import chain, pairwise
 from typing import Any
 
@@ -35,9 +36,6 @@ def numbers(content: bytes | memoryview) -> np.ndarray | None:
     Columns are parted by commas, semicolons, tabs, spaces or a mix of them; rows are lines, of one length.
     NaN is a number here, infinity is none. Blank lines count only at the end, where they mean nothing.
     """
-    plain = decimals.boxes(bytes(content))
-    if plain is not None:
-        return plain
     content = bytes(content).removeprefix(BOM).rstrip()
     if OTHERS.search(content) or _has_empty_field(content):
         return None
@@ -51,17 +49,35 @@ def numbers(content: bytes | memoryview) -> np.ndarray | None:
     return None if np.isinf(flat).any() else flat.reshape(len(rows), -1)
 
 
-def table(content: bytes | memoryview, file: str, problems: Problems, columns: tuple[int, ...]) -> np.ndarray | None:
+def table(
+    content: bytes | memoryview,
+    file: str,
+    problems: Problems,
+    columns: tuple[int, ...],
+    plain: np.ndarray | None = None,
+) -> np.ndarray | None:
     """The table of numbers in a file (see `numbers`), of as many columns as one of `columns` says.
 
-    file: its place, for messages. None, and a problem for each of the first wrong lines, if there is any:
-    a row is never left out, so row t is line t + 1.
+    file: its place, for messages. plain: the numbers, where `decimals.tables` could read them. None, and a problem
+    for each of the first wrong lines, if there is any: a row is never left out, so row t is line t + 1.
     """
-    rows = numbers(content)
+    rows = numbers(content) if plain is None else plain
     if rows is not None and rows.shape[1] in columns:
         return rows
     _tell_lines(bytes(content), file, problems, columns)
     return None
+
+
+def read_tables(
+    files: Files, names: SequenceOf[str], problems: Problems, columns: tuple[int, ...]
+) -> dict[str, np.ndarray | None]:
+    """{name: table}, as `read_table` reads them one by one, which takes longer."""
+    contents = [read(files, name, problems) for name in names]
+    plain = decimals.tables([content or b"" for content in contents])
+    return {
+        name: None if content is None else table(content, files.show(name), problems, columns, rows)
+        for name, content, rows in zip(names, contents, plain, strict=True)
+    }
 
 
 def read_table(files: Files, name: str, problems: Problems, columns: tuple[int, ...]) -> np.ndarray | None:

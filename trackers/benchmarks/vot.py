@@ -27,7 +27,7 @@ from typing import Literal
 import numpy as np
 
 from trackers import masks
-from trackers.benchmarks import reading
+from trackers.benchmarks import decimals, reading
 from trackers.benchmarks.collection import Collection, open_collection
 from trackers.benchmarks.files import Files
 from trackers.benchmarks.images import Images
@@ -76,9 +76,16 @@ def open(config: Config, root: Path, name: str) -> Collection:
 
 def read(config: Config, files: Files, problems: Problems) -> list[Sequence]:
     """Its sequences, in order of list.txt or by name; what is wrong is noted in `problems`."""
-    names = _names(files, problems)
-    kept = reading.chosen(names, config.sequences, files.show(""), problems) - set(config.exclude)
-    read_ones = [_read_sequence(config, name, files, problems) for name in names if name in kept]
+    listed = _names(files, problems)
+    kept = reading.chosen(listed, config.sequences, files.show(""), problems) - set(config.exclude)
+    names = [name for name in listed if name in kept]
+    contents = [reading.read(files, f"{name}/groundtruth.txt", problems) for name in names]
+    plain = decimals.tables([content or b"" for content in contents])
+    read_ones = [
+        _read_sequence(config, name, content, table, files, problems)
+        for name, content, table in zip(names, contents, plain, strict=True)
+        if content is not None
+    ]
     sequences = [sequence for sequence in read_ones if sequence is not None]
     if not any(sequence.tags for sequence in sequences):
         return sequences
@@ -121,13 +128,15 @@ def _names(files: Files, problems: Problems) -> tuple[str, ...]:
     return tuple(listed)
 
 
-def _read_sequence(config: Config, name: str, files: Files, problems: Problems) -> Sequence | None:
+def _read_sequence(
+    config: Config, name: str, content: bytes, plain: np.ndarray | None, files: Files, problems: Problems
+) -> Sequence | None:
     """None where something is wrong with it."""
     before = len(problems)
     about = _metadata(files, name, problems)
     size = _size(about, files.show(f"{name}/sequence"), problems)
     images = _images(files, name, about, problems)
-    rows = _rows(files, f"{name}/groundtruth.txt", problems)
+    rows = _rows(content, files.show(f"{name}/groundtruth.txt"), plain, problems)
     if name in ONE_IMAGE_MORE and len(images) == len(rows) + 1:
         images = {number: image for number, image in images.items() if 1 <= number <= len(rows)}
     if images and rows and len(images) != len(rows):
@@ -186,17 +195,17 @@ def _images(files: Files, name: str, about: Mapping[str, str], problems: Problem
     return {}
 
 
-def _rows(files: Files, name: str, problems: Problems) -> list[Region | Code]:
-    """Each row of groundtruth: a box, of NaN where the target is absent, a polygon, or the code of a mask."""
-    content = reading.read(files, name, problems)
-    if content is None:
-        return []
-    content, file = content.removeprefix(reading.BOM).rstrip(), files.show(name)
+def _rows(content: bytes, file: str, plain: np.ndarray | None, problems: Problems) -> list[Region | Code]:
+    """Each row of groundtruth: a box, of NaN where the target is absent, a polygon, or the code of a mask.
+
+    file: its place, for messages. plain: its numbers, where `decimals.tables` could read them.
+    """
+    content = content.removeprefix(reading.BOM).rstrip()
     if not content:
         problems.say(file, "at least one row of groundtruth", "an empty file")
-    table = None if content.startswith(b"m") else reading.numbers(content)
+    table = None if content.startswith(b"m") else reading.numbers(content) if plain is None else plain
     if table is not None and _are_regions(table):  # as most files are: one look at all rows
-        return list(table)
+        return list(np.ascontiguousarray(table))
     rows: list[Region | Code] = []
     wrong: list[tuple[int, str]] = []
     # Split as bytes, for text has more ends of lines than other programs know.

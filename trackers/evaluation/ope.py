@@ -42,7 +42,7 @@ OVERLAPS = np.linspace(0, 1, 21)
 FINE_OVERLAPS = np.linspace(0, 1, 101)
 DISTANCES = np.arange(51.0)  # pixels
 SHARES = np.arange(51) / 100  # of the target's width and height
-PART = 16384  # frames judged at a time
+PART = 32768  # frames judged at a time
 
 
 def _matlab_range(step: float, number: int) -> np.ndarray:
@@ -169,6 +169,8 @@ def _flags(
 ) -> np.ndarray:
     """Bool (N,) of frames; `default` for sequences that have no such flags."""
     flags = [(of(sequence), len(sequence)) for sequence, _ in pairs]
+    if all(part is None for part, _ in flags):
+        return np.full(sum(length for _, length in flags), default)
     return np.concatenate(
         [np.zeros(0, bool), *(np.full(length, default) if part is None else part for part, length in flags)]
     )
@@ -307,8 +309,9 @@ def _below(thresholds: np.ndarray, values: np.ndarray) -> np.ndarray:
     """How many thresholds are less than each value: searchsorted, three times as fast, of what is evenly spaced."""
     spacing = thresholds[-1] / (len(thresholds) - 1)
     number = np.ceil(values / spacing).clip(0, len(thresholds)).astype(int)
-    number += values > np.append(thresholds, np.inf)[number]
-    number -= values <= np.insert(thresholds, 0, -np.inf)[number]
+    bounds = np.concatenate([[-np.inf], thresholds, [np.inf]])
+    number += values > bounds[1:][number]
+    number -= values <= bounds[number]
     return number
 
 

@@ -5,14 +5,16 @@ The formats, and where their files lie, are in `trackers.evaluation.formats`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
 
-from trackers.benchmarks import files, reading
+from trackers.benchmarks import decimals, files, reading
 from trackers.benchmarks.files import Files
 from trackers.benchmarks.problems import Problems
 from trackers.benchmarks.reading import stem
@@ -24,6 +26,7 @@ from trackers.sequence import Sequence
 
 Format = Literal["otb", "got10k", "lasot", "vot"]
 FORMATS: tuple[Format, ...] = get_args(Format)
+AHEAD = 8  # trackers whose texts are in memory at once
 PLACES: dict[Format, dict[str, str]] = {  # the protocols that a format has a place for, and VOT's experiment of each
     **dict.fromkeys(("otb", "got10k", "lasot"), {"one_pass": "", "unsupervised": ""}),
     "vot": {"supervised_reset": "baseline", "unsupervised": "unsupervised", "one_pass": "unsupervised"},
@@ -56,7 +59,12 @@ def read(root: Path, sequences: Iterable[Sequence], cut: bool = False, partial: 
     if not sources:
         some = f", none of them of {next(iter(wanted))} or another sequence here" if found.names else ""
         problems.say(str(root), "result files, .txt, .mat or .json", f"{len(found.names)} files{some}")
-    submissions = {source: _read_source(found, source, wanted, problems, cut, partial) for source in sources}
+    submissions: dict[Source, tuple[str, list[Trajectory]]] = {}
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # while texts are parsed, which needs no Python, others are read
+        for start in range(0, len(sources), AHEAD):
+            texts = [(source, _read_source(found, source, problems, pool)) for source in sources[start : start + AHEAD]]
+            for source, of_source in texts:
+                submissions[source] = _trajectories(found, source, of_source, wanted, problems, cut, partial)
     problems.refuse()
     taken = [(source.tracker, protocol) for source, (protocol, _) in submissions.items()]
     return tuple(
@@ -87,38 +95,60 @@ def write(
             boxes.write(out / tracker, known[run.sequence], run, numbered=form == "got10k")
 
 
-def _read_source(
-    found: Files, source: Source, wanted: Mapping[str, Sequence], problems: Problems, cut: bool, partial: bool
+@dataclass(frozen=True)
+class Texts:
+    """The files of a tracker. contents: by name. plain: the numbers of those that are plain text."""
+
+    contents: dict[str, bytes]
+    is_vot: bool
+    plain: Callable[[], list[np.ndarray | None]]
+
+
+def _read_source(found: Files, source: Source, problems: Problems, pool: Executor) -> Texts:
+    """Its files, all of them, and begin to parse them."""
+    read_ones = {file: reading.read(found, file, problems) for file in source.files.values()}
+    contents = {file: content for file, content in read_ones.items() if content is not None}
+    texts = list(contents.values()) if source.suffix == "txt" else []
+    is_vot = bool(source.experiment) or any(map(vot.looks_like, texts))
+    return Texts(contents, is_vot, decimals.begin([vot.by_line(text) for text in texts] if is_vot else texts, pool))
+
+
+def _trajectories(
+    found: Files,
+    source: Source,
+    texts: Texts,
+    wanted: Mapping[str, Sequence],
+    problems: Problems,
+    cut: bool,
+    partial: bool,
 ) -> tuple[str, list[Trajectory]]:
     """Protocol and trajectories; problems, where something is missing or wrong."""
-    trajectories: list[Trajectory] = []
-    is_vot = bool(source.experiment)
+    runs: list[Trajectory | None] = []
+    plain = dict(zip(texts.contents, texts.plain(), strict=source.suffix == "txt"))
     for (name, run), file in source.files.items():
-        sequence, place = wanted[name], found.show(file)
-        content = reading.read(found, file, problems)
+        sequence, place, content = wanted[name], found.show(file), texts.contents.get(file)
         if content is None:
             continue
         if source.suffix == "mat":
-            trajectories += otb.read_mat(content, place, sequence, problems)
+            runs += otb.read_mat(content, place, sequence, problems)
         elif source.suffix == "json":
-            trajectories += otb.read_json(content, place, sequence, problems)
+            runs += otb.read_json(content, place, sequence, problems)
         elif source.suffix == "bin":
             problems.say(place, "a trajectory in text (VOT_RESULTS_BINARY=false writes it)", "a binary one")
+        elif texts.is_vot:
+            seconds = vot.seconds(found, file, len(sequence))
+            runs.append(vot.read(content, place, sequence, run, problems, seconds, plain[file]))
         else:
-            is_vot = is_vot or vot.looks_like(content)
-            one = (
-                vot.read(content, place, sequence, run, problems, vot.seconds(found, file, len(sequence)))
-                if is_vot
-                else boxes.read(content, place, sequence, run, problems, cut, boxes.seconds(found, file, sequence, run))
-            )
-            trajectories += [] if one is None else [one]
+            seconds = boxes.seconds(found, file, sequence, run)
+            runs.append(boxes.read(content, place, sequence, run, problems, cut, seconds, plain[file]))
+    trajectories = [run for run in runs if run is not None]
     missing = [] if partial else _missing(source, wanted)
     for name in missing:
         problems.say(found.show(source.folder), f"results of {source.tracker} on {name}", "none")
     if missing:  # a name that was misspelt shows up on both sides
         for file in source.others:
             problems.say(found.show(file), "results of a sequence of this benchmark", f"those of {stem(file)}")
-    return EXPERIMENTS.get(source.experiment) or _protocol(trajectories, is_vot), trajectories
+    return EXPERIMENTS.get(source.experiment) or _protocol(trajectories, texts.is_vot), trajectories
 
 
 def _protocol(trajectories: list[Trajectory], is_vot: bool) -> str:

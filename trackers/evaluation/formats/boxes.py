@@ -26,13 +26,15 @@ def read(
     problems: Problems,
     cut: bool = False,
     seconds: np.ndarray | None = None,
+    plain: np.ndarray | None = None,
 ) -> Trajectory | None:
     """The run in a text; None, and problems, where it is not a row of four numbers for each frame.
 
-    file: its place, for messages. cut: to the shorter of results and groundtruth, as the GOT-10k toolkit does:
-    frames without a row are skipped, rows without a frame are left out.
+    file: its place, for messages. plain: its numbers, where `decimals.tables` could read them. cut: to the
+    shorter of results and groundtruth, as the GOT-10k toolkit does: frames without a row are skipped, rows without
+    a frame are left out.
     """
-    rows = table(content, file, problems, (4,))
+    rows = table(content, file, problems, (4,), plain)
     if rows is None:
         return None
     if len(rows) != len(sequence) and not cut:
@@ -45,11 +47,12 @@ def trajectory(
     sequence: Sequence, rows: np.ndarray, run: int, start: int = 0, seconds: np.ndarray | None = None
 ) -> Trajectory:
     """A run that begins in frame `start`, of rows (frames, 4) in the coordinates of the benchmark's files."""
-    regions = np.full((len(sequence), 4), np.nan)
-    regions[start : start + len(rows)] = rows - (sequence.origin, sequence.origin, 0, 0)
-    events = np.full(len(sequence), Event.SKIPPED, np.int8)
-    events[start : start + len(rows)] = Event.PREDICTED
-    events[start] = Event.INITIALIZED
+    placed = rows - np.array([sequence.origin, sequence.origin, 0, 0])
+    events = np.full(len(rows), Event.PREDICTED, np.int8)
+    events[0] = Event.INITIALIZED
+    around = start, len(sequence) - start - len(rows)
+    regions = np.pad(placed, (around, (0, 0)), constant_values=np.nan) if any(around) else placed
+    events = np.pad(events, around, constant_values=Event.SKIPPED) if any(around) else events
     return Trajectory(sequence.name, regions, events, run, seconds=seconds)
 
 

@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from trackers import masks
+from trackers.benchmarks import decimals
 from trackers.benchmarks.files import Files
 from trackers.benchmarks.problems import Problems
 from trackers.benchmarks.reading import BOM, LINES_TOLD
-from trackers.evaluation.formats.boxes import line
+from trackers.evaluation.formats import boxes
 from trackers.evaluation.trajectory import Event, Trajectory
 from trackers.masks import RunLengths
 from trackers.sequence import Sequence
@@ -29,37 +30,47 @@ def looks_like(content: bytes) -> bool:
     return content.lstrip()[:24].split(b"\n")[0].strip() in (b"0", b"1", b"1.0", b"0.0", b"1.0000", b"0.0000")
 
 
+def by_line(content: bytes) -> bytes:
+    """The same numbers, one a line: a table of one column."""
+    return content.replace(b",", b"\n")
+
+
 def read(
-    content: bytes, file: str, sequence: Sequence, run: int, problems: Problems, seconds: np.ndarray | None = None
+    content: bytes,
+    file: str,
+    sequence: Sequence,
+    run: int,
+    problems: Problems,
+    seconds: np.ndarray | None = None,
+    plain: np.ndarray | None = None,
 ) -> Trajectory | None:
     """The run in a text; None, and problems, where a line is neither a region nor a code that may stand there.
 
-    file: its place, for messages.
+    file: its place, for messages. plain: its numbers `by_line`, (numbers, 1), where `decimals.tables` could read them.
     """
-    plain = content.removeprefix(BOM).rstrip()
-    # As bytes, for text has more ends of lines than other programs know.
-    lines = [line.decode("utf-8", "backslashreplace") for line in plain.splitlines()]
-    if len(lines) != len(sequence):
-        problems.say(file, f"{len(sequence)} lines, one a frame of {sequence.name}", str(len(lines)))
+    lines = _lines(content) if plain is None else []
+    widths = np.array([line.count(",") + 1 for line in lines]) if plain is None else _widths(content)
+    if len(widths) != len(sequence):
+        problems.say(file, f"{len(sequence)} lines, one a frame of {sequence.name}", str(len(widths)))
         return None
-    coded, masked = None, np.zeros(len(lines), bool)
+    coded, masked = None, np.zeros(len(widths), bool)
     if b"m" in content:
-        masked = np.array([text.startswith("m") for text in lines])
+        masked = np.array([line.startswith("m") for line in lines])
         coded = _masks(lines, masked, file, sequence, problems)
         if coded is None:
             return None
-        lines = ["nan,nan,nan,nan" if mask else text for text, mask in zip(lines, masked, strict=True)]
-    widths = np.array([text.count(",") + 1 for text in lines])
+        lines = ["nan,nan,nan,nan" if mask else line for line, mask in zip(lines, masked, strict=True)]
+        widths[masked] = 4
     try:
-        flat = np.array(list(map(float, ",".join(lines).split(","))))
+        flat = np.array(list(map(float, ",".join(lines).split(",")))) if plain is None else plain[:, 0]
     except ValueError:
         _tell_lines(lines, file, problems)
         return None
     starts = np.cumsum(widths) - widths
     codes = flat[starts]
     known = np.where(widths == 1, _any_of(codes, 0, 1, 2), _any_of(widths, 4, 8)).all()
-    if not known or np.isinf(flat).any() or plain.translate(None, NUMERIC):
-        _tell_lines(lines, file, problems)
+    if not known or np.isinf(flat).any() or content.removeprefix(BOM).translate(None, NUMERIC):
+        _tell_lines(lines or _lines(content), file, problems)
         return None
     events = np.where(widths == 1, codes, Event.PREDICTED).astype(np.int8)
     if not _is_run(events, file, problems):
@@ -73,7 +84,7 @@ def write(folder: Path, sequence: Sequence, run: Trajectory) -> None:
     path = folder / sequence.name / f"{sequence.name}_{run.run + 1:03}.txt"
     path.parent.mkdir(parents=True, exist_ok=True)
     origin = np.tile([sequence.origin, sequence.origin], 4)
-    boxes = run.regions[:, :4] + (sequence.origin, sequence.origin, 0, 0)
+    rows = run.regions[:, :4] + (sequence.origin, sequence.origin, 0, 0)
     polygons = run.regions + origin if run.regions.shape[1] == 8 else None
     text = []
     for t, event in enumerate(run.events):
@@ -82,9 +93,9 @@ def write(folder: Path, sequence: Sequence, run: Trajectory) -> None:
         elif run.masks is not None:
             text.append(masks.format(run.masks[t]))
         elif polygons is not None and not np.isnan(polygons[t, 4:]).all():
-            text.append(line(polygons[t].tolist()))
+            text.append(boxes.line(polygons[t].tolist()))
         else:
-            text.append(line(boxes[t].tolist()))
+            text.append(boxes.line(rows[t].tolist()))
     path.write_text("".join(f"{row}\n" for row in text))
     if run.seconds is not None:
         seconds = ("" if np.isnan(value) else repr(value) for value in run.seconds.tolist())
@@ -102,6 +113,18 @@ def seconds(files: Files, name: str, frames: int) -> np.ndarray | None:
     except ValueError:
         return None
     return np.where(values > 0, values, np.nan) if len(values) == frames else None
+
+
+def _lines(content: bytes) -> list[str]:
+    """Its lines, parted as bytes, for text has more ends of lines than other programs know."""
+    plain = content.removeprefix(BOM).rstrip()
+    return [line.decode("utf-8", "backslashreplace") for line in plain.splitlines()]
+
+
+def _widths(content: bytes) -> np.ndarray:
+    """How many numbers are in each line of plain text."""
+    marks = np.frombuffer(content.translate(None, decimals.NUMERIC), np.uint8)
+    return np.diff(np.flatnonzero(marks == ord("\n")), prepend=-1)
 
 
 def _regions(

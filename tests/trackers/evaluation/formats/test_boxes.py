@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trackers.benchmarks import decimals, files
+from trackers.benchmarks import files
 from trackers.benchmarks.problems import Problems
 from trackers.evaluation.formats import boxes
 from trackers.evaluation.trajectory import Event
@@ -21,27 +21,6 @@ def read(text, frames, **options):
     problems = Problems()
     found = boxes.read(text.encode(), "Bolt.txt", sequence(frames), 0, problems, **options)
     return found, [str(problem) for problem in problems]
-
-
-@given(ROWS, st.sampled_from("0123456"), st.sampled_from(",\t "))
-def test_fast_and_slow_reading_agree(rows, decimals_printed, separator):
-    """Numbers read eight characters at once equal Python's own, to the last bit, or are left to the slow way."""
-    text = "".join(separator.join(f"{value:.{decimals_printed}f}" for value in row) + "\n" for row in rows)
-    fast = decimals.boxes(text.encode())
-    exact = np.array([[float(field) for field in line.split(separator)] for line in text.splitlines()])
-    assert fast is None or np.array_equal(fast, exact)
-    if all(len(field) <= 8 for field in text.split()) and separator != " ":
-        shortest = max(len(field) for line in text.splitlines() for field in line.split(separator))
-        assert (fast is not None) or shortest > 8
-
-
-@given(st.text("0123456789.-, \t\n", max_size=40))
-def test_what_is_not_plain_is_left_to_the_slow_way(text):
-    """Whatever the fast way reads is a table of four numbers a line, with the values that Python reads."""
-    fast = decimals.boxes(text.encode())
-    if fast is not None:
-        lines = text.replace(",", " ").splitlines()
-        assert np.array_equal(fast, np.array([[float(field) for field in line.split()] for line in lines]))
 
 
 def test_coordinates_count_from_zero():
