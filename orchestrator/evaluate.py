@@ -12,7 +12,7 @@ import numpy as np
 from orchestrator.report.comparisons import Pairwise, compare
 from orchestrator.report.scores import COLUMNS
 from trackers.benchmarks.catalogue import Benchmark
-from trackers.evaluation import result_files
+from trackers.evaluation import result_files, vot
 from trackers.evaluation.measure import CONVENTIONS, Convention
 from trackers.evaluation.measures import MEASURES
 from trackers.evaluation.results import ALL, Results, gather
@@ -71,24 +71,36 @@ def evaluate(
     missing = benchmark.missing(collection)
     if missing:
         notes.append(f"{root}: {missing} of the {benchmark.sequences} sequences of {benchmark.name} are not there")
-    entries: list[Entry] = []
+    judged: list[tuple[str, Results]] = []
     for submission in submissions:
-        if trackers and submission.tracker not in trackers:
-            continue
-        notes += [f"{submission.tracker}: {note}" for note in submission.notes]
-        found = gather(collection, submission.trajectories, protocol or submission.protocol)
-        found = replace(found, interval=benchmark.eao, legacy_rasterization=benchmark.legacy_rasterization)
-        for convention in conventions:
-            known = _known(convention, found.protocol)
-            named = [name for name in measures if len(conventions) == 1 or name in known]
-            usual = [name for name in benchmark.measures if name in known]
-            chosen = named if measures else usual or (known if len(conventions) == 1 else [])
-            scores = _scores(found, convention, chosen, subsets)
-            entries += [Entry(submission.tracker, benchmark.name, score) for score in scores]
+        if not trackers or submission.tracker in trackers:
+            notes += [f"{submission.tracker}: {note}" for note in submission.notes]
+            found = gather(collection, submission.trajectories, protocol or submission.protocol)
+            found = replace(found, interval=benchmark.eao, legacy_rasterization=benchmark.legacy_rasterization)
+            judged.append((submission.tracker, found))
+
+    def chosen(convention: Convention, protocol: str) -> list[str]:
+        known = _known(convention, protocol)
+        named = [name for name in measures if len(conventions) == 1 or name in known]
+        usual = [name for name in benchmark.measures if name in known]
+        return named if measures else usual or (known if len(conventions) == 1 else [])
+
+    resets = [found for _, found in judged if found.protocol == "supervised_reset"]
+    for convention in conventions:
+        wanted = set(chosen(convention, "supervised_reset")).intersection(_known(convention, "supervised_reset"))
+        if resets and wanted & {"accuracy", "eao"}:
+            vot.compare_together(resets, convention)
+    entries = [
+        Entry(tracker, benchmark.name, score)
+        for tracker, found in judged
+        for convention in conventions
+        for score in _scores(found, convention, chosen(convention, found.protocol), subsets)
+    ]
     if not entries:
-        defined = {c: _known(c, found.protocol) for c in CONVENTIONS}
+        protocol = judged[-1][1].protocol
+        defined = {c: _known(c, protocol) for c in CONVENTIONS}
         listed = "; ".join(f"{c}: {', '.join(names)}" for c, names in defined.items() if names)
-        raise ValueError(f"expected a convention with measures for {found.protocol} ({listed})")
+        raise ValueError(f"expected a convention with measures for {protocol} ({listed})")
     return Evaluation(tuple(entries), tuple(notes))
 
 

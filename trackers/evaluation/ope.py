@@ -156,7 +156,8 @@ def frames_in_image(results: Results, convention: Convention) -> Frames:
 
 def _columns(parts: list[np.ndarray]) -> np.ndarray:
     """A copy of boxes (N, 4) under each other, column by column in memory: for speed."""
-    return np.array(np.concatenate(parts), order="F") if parts else np.zeros((0, 4))
+    columns = np.empty((4, sum(map(len, parts))))
+    return (np.concatenate([part.T for part in parts], axis=1, out=columns) if parts else columns).T
 
 
 def _unknown(boxes: np.ndarray) -> np.ndarray:

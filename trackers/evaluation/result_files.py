@@ -26,7 +26,7 @@ from trackers.sequence import Sequence
 
 Format = Literal["otb", "got10k", "lasot", "vot"]
 FORMATS: tuple[Format, ...] = get_args(Format)
-AHEAD = 8  # trackers whose texts are in memory at once
+AHEAD = 4  # trackers whose texts are in memory at once
 PLACES: dict[Format, dict[str, str]] = {  # the protocols that a format has a place for, and VOT's experiment of each
     **dict.fromkeys(("otb", "got10k", "lasot"), {"one_pass": "", "unsupervised": ""}),
     "vot": {"supervised_reset": "baseline", "unsupervised": "unsupervised", "one_pass": "unsupervised"},

@@ -145,6 +145,19 @@ def test_what_fails_in_a_fold_of_short_sequences_counts_to_the_end(convention: C
     assert together.value == pytest.approx(whole.value, rel=1e-6)
 
 
+@pytest.mark.parametrize("convention", vot.CONVENTIONS)
+def test_trackers_compared_together_score_as_each_alone(convention: Convention) -> None:
+    """What one tracker scores does not depend on the others that are compared at the same time."""
+    [a, b], [(first,), _] = one_failure().sequences, one_failure().runs
+    others = [(run(a, "i" + "p" * 13, (12, 12, 20, 15)),), (run(b, "i" + "p" * 28 + "f", HALF),)]
+    pair = [results((a, (first,))), results((a, others[0]), (b, others[1]))]
+    alone = [replace(judged, runs=tuple(tuple(map(replace, runs)) for runs in judged.runs)) for judged in pair]
+    vot.compare_together(pair, convention)
+    for name in ("accuracy", "failures", "eao"):
+        found, expected = ([MEASURES[name](judged, convention).value for judged in each] for each in (pair, alone))
+        assert found == expected
+
+
 def test_a_tag_counts_its_frames_alone() -> None:
     """Frames without a tag are cut out; over tags the headline is the mean by numbers of frames."""
     flags = np.arange(14) >= 10
