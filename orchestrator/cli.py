@@ -238,13 +238,12 @@ def speed(
 
 def main() -> None:
     """The console script; errors that a user can mend are said in one line, without a traceback."""
-    from orchestrator.params import ParamsError
     from orchestrator.store import StoreBusyError
 
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))  # a user's own tracker is found where the project is
     try:
         app()
-    except (ParamsError, StoreBusyError, ValueError, OSError) as error:
+    except (StoreBusyError, ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

@@ -87,7 +87,7 @@ def _parse(text: bytes, line: bytes) -> np.ndarray | None:
         return None
     values = np.empty((table.num_rows, len(names)), order="F")
     for column, of_table in zip(values.T, table.columns, strict=True):
-        np.concatenate([chunk.to_numpy() for chunk in of_table.chunks], out=column)
+        np.concatenate([np.from_dlpack(chunk) for chunk in of_table.chunks], out=column)  # to_numpy imports pandas
     return None if np.isinf(values).any() else values
 
 
