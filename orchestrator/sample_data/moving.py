@@ -23,15 +23,25 @@ OTB = {
 }
 PAIR = Scene("arrow", ("SOB", "POC"), 40)  # two targets in one video
 LATE = Scene("letter", ("FOC", "DEF"), 40)  # its first image is not number 1
-VOT2014 = {
-    "disc": Scene("disc", ("CM",), 40),
-    "square": Scene("square", ("IPR", "IV"), 40),
-    "cross": Scene("cross", ("SV",), 40),
-    "star": Scene("star", ("POC", "IPR"), 40),
-    "arrow": Scene("arrow", ("OPR", "BC"), 40),
-    "crescent": Scene("crescent", ("DEF", "FM"), 40),
-    "gear": Scene("gear", ("SOB", "CM"), 40, distractors=2),
-    "letter": Scene("letter", ("MB", "IPR"), 40),
+OFTEN = ("disc", "square", "star", "gear")  # classes of which ALOV's sample has many videos; of the others, one each
+RARELY = tuple(label for label in shapes.LABELS if label not in OFTEN)
+VOT2014 = {  # the same happens to classes that are often trained, above, and to those that rarely are, below
+    "disc1": Scene("disc", ("CM", "POC"), 40),
+    "disc2": Scene("disc", ("IV", "SV"), 40),
+    "square1": Scene("square", ("IV", "CM"), 40),
+    "square2": Scene("square", ("DEF", "FM"), 40),
+    "star1": Scene("star", ("POC", "IPR"), 40),
+    "star2": Scene("star", ("SV", "BC"), 40),
+    "gear1": Scene("gear", ("SOB", "CM"), 40, distractors=2),
+    "gear2": Scene("gear", ("OPR", "FOC"), 40),
+    "ring": Scene("ring", ("CM", "POC"), 40),
+    "triangle": Scene("triangle", ("IV", "SV"), 40),
+    "diamond": Scene("diamond", ("IV", "CM"), 40),
+    "cross": Scene("cross", ("DEF", "FM"), 40),
+    "arrow": Scene("arrow", ("POC", "IPR"), 40),
+    "crescent": Scene("crescent", ("SV", "BC"), 40),
+    "hourglass": Scene("hourglass", ("SOB", "CM"), 40, distractors=2),
+    "letter": Scene("letter", ("OPR", "FOC"), 40),
 }
 VOT2016 = {  # as many as ten folds need, and two more
     "disc1": Scene("disc", ("SV", "CM"), 45),
@@ -57,7 +67,6 @@ ALOV = {  # what happens in the videos of a category
     "12-MovingCamera": ("CM", "IPR"),
     "13-ZoomingCamera": ("SV",),
 }
-ALOV_VIDEOS = 5  # of each category
 SLOW = 0.05  # sides a frame: of ALOV every 5th frame is labelled, and training looks from one to the next
 PICTURES = 180
 CLOSE = 6  # every so many pictures show things that fill them
@@ -71,7 +80,7 @@ def write_otb(folder: Path) -> None:
 
 
 def write_vot2014(folder: Path) -> None:
-    """8 sequences, with .label files."""
+    """16 sequences, with .label files: 8 of the classes that are often trained, 8 of the others."""
     layouts.write_vot(folder, _render(VOT2014, 2000), tags="label")
 
 
@@ -80,15 +89,24 @@ def write_vot2016(folder: Path) -> None:
     layouts.write_vot(folder, _render(VOT2016, 3000), masks=True)
 
 
+def alov_scenes() -> dict[str, Scene]:
+    """40 short videos of 8 categories: each class of `OFTEN` once in every category, each other class once in all.
+
+    The order changes from category to category, as the last video of each is the reader's validation data:
+    that is never the only one of its class.
+    """
+    scenes = {}
+    for i, (category, challenges) in enumerate(ALOV.items()):
+        turn = i % len(OFTEN)
+        for number, label in enumerate([RARELY[i], *OFTEN[turn:], *OFTEN[:turn]], 1):
+            length = 21 + 5 * (number % 2)
+            scenes[f"{category}_video{number:05d}"] = Scene(label, challenges, length, (96, 72), 20.0, SLOW)
+    return scenes
+
+
 def write_alov(folder: Path) -> None:
-    """40 short videos of 8 categories."""
-    scenes: dict[str, Scene] = {}
-    for category, challenges in ALOV.items():
-        for number in range(1, ALOV_VIDEOS + 1):
-            label = shapes.LABELS[len(scenes) % len(shapes.LABELS)]
-            name = f"{category}_video{number:05d}"
-            scenes[name] = Scene(label, challenges, 21 + 5 * (number % 2), (96, 72), 20.0, SLOW)
-    layouts.write_alov(folder, _render(scenes, 4000))
+    """40 short videos of 8 categories, the classes in unequal numbers."""
+    layouts.write_alov(folder, _render(alov_scenes(), 4000))
 
 
 def write_imagenet_det(folder: Path) -> None:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from orchestrator import sample_data
-from orchestrator.sample_data import handwritten
+from orchestrator.sample_data import handwritten, moving
 from trackers.benchmarks import mnist, moving_digits
 from trackers.synthetic import shapes
 from trackers.synthetic.sprites import OTB, TAGS
@@ -14,7 +14,7 @@ QUICK = ("digits", "temple", "video")  # folders
 # What must be read of each folder: format, its settings, sequences, frames.
 MOVING = [
     ("otb", "otb", {}, 13, 640),
-    ("vot2014", "vot", {}, 8, 320),
+    ("vot2014", "vot", {}, 16, 640),
     ("vot2016", "vot", {}, 12, 505),
     ("vot2016", "vot", {"regions": "masks"}, 12, 505),
     ("alov", "alov", {}, 40, 960),
@@ -73,6 +73,34 @@ def test_attributes_are_varied(data):
         for tag, marked in sequence.tags.items():
             counts[tag] = counts.get(tag, 0) + bool(marked.any())
     assert {code for code, count in counts.items() if count > 1} == {*OTB, *TAGS, "empty"}
+
+
+def test_classes_are_trained_unequally(data):
+    """Four classes have a video in each category of ALOV, the eight others one in all, which is for training."""
+    scenes = moving.alov_scenes()
+    videos = {label: [name for name in scenes if scenes[name].label == label] for label in shapes.LABELS}
+    assert {label: len(names) for label, names in videos.items()} == {
+        **dict.fromkeys(moving.RARELY, 1),
+        **dict.fromkeys(moving.OFTEN, 8),
+    }
+    for label in moving.OFTEN:
+        assert {name.partition("_")[0] for name in videos[label]} == set(moving.ALOV)
+    assert {sequence.name for sequence in opened(data, "alov", "alov", {})} == set(scenes)
+    validation = [sequence.name for sequence in opened(data, "alov", "alov", {"split": "validation"})]
+    assert sorted(scenes[name].label for name in validation) == sorted(2 * moving.OFTEN)
+
+
+def test_vot_tags_are_in_both_groups(data):
+    """Half of VOT2014's sequences are of often trained classes, and each tag is in two of either half or more."""
+    counts = {"often": dict.fromkeys(TAGS, 0), "rarely": dict.fromkeys(TAGS, 0)}
+    labels = []
+    for sequence in opened(data, "vot2014", "vot", {}):
+        label = moving.VOT2014[sequence.name].label
+        labels.append(label)
+        for tag in TAGS:
+            counts["often" if label in moving.OFTEN else "rarely"][tag] += bool(sequence.tags[tag].sum() > 1)
+    assert sorted(labels) == sorted([*moving.OFTEN, *shapes.LABELS])
+    assert all(count >= 2 for group in counts.values() for count in group.values()), counts
 
 
 def test_every_class_can_be_learnt(data):
