@@ -14,6 +14,7 @@ import typer
 from orchestrator.data_commands import data_app
 from orchestrator.paths import here
 from orchestrator.score_commands import evaluate, export
+from orchestrator.track_command import track
 
 if TYPE_CHECKING:
     from orchestrator.conduct import Outcome, Prospect
@@ -27,6 +28,7 @@ app = typer.Typer(
 app.add_typer(data_app, name="data")
 app.command()(evaluate)
 app.command()(export)
+app.command()(track)
 
 
 class Executors(StrEnum):

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,8 +40,9 @@ def data_check(
 ) -> None:
     """Read every annotation and the header of every frame; list all problems. Ends with 1 if there are any."""
     from orchestrator.data_check import check
+    from orchestrator.progress import bar
 
-    with _progress("frames") as progress:
+    with bar("frames") as progress:
         readings = check(_datasets(params, root, format), deep, progress)
     if as_json:
         print(json.dumps({"datasets": [reading.as_json() for reading in readings]}))
@@ -78,10 +76,11 @@ def data_pack(
     out: Annotated[Path | None, typer.Argument(help="Where to; default: its name in build/sequences.")] = None,
 ) -> None:
     """Pack a data set into few large files of the original bytes and one index; it is read like the folder itself."""
+    from orchestrator.progress import bar
     from trackers.benchmarks.packs import pack
 
     out = out or here().sequences / folder.resolve().name
-    with _progress("bytes") as progress:
+    with bar("bytes") as progress:
         packed = pack(folder, out, progress=progress)
     print(f"{_count(len(packed.names), 'file')} packed into {_count(packed.shards, 'shard')} in {out}")
 
@@ -99,17 +98,3 @@ def _datasets(params: Path, root: Path | None, format: str) -> list[Dataset]:
 
 def _count(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
-
-
-@contextmanager
-def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on the terminal, if there is one: to be called with how much is done, and how much there is."""
-    if not sys.stderr.isatty():
-        yield lambda done, total: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
