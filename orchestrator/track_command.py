@@ -40,6 +40,7 @@ def track(
     from orchestrator import footage, overlay, trained
     from orchestrator.files import write_bytes
     from orchestrator.progress import bar
+    from trackers.evaluation.lanes import TrackingError
     from trackers.evaluation.protocols import FrameError
 
     start = None if box is None else parse_box(box)
@@ -52,8 +53,10 @@ def track(
     found: dict[str, np.ndarray] = {}
     lines, done = [], 0
     with bar("frames") as progress:
-        total = len(sequence) * (len(trials) + (out is not None))
-        tick: Callable[[int], None] = lambda t: progress(done + t, total)  # noqa: E731 - short, and it sees `done`
+
+        def tick(frames: int) -> None:
+            progress(done + frames, len(sequence) * (len(trials) + (out is not None)))
+
         try:
             for name, trial in trials.items():
                 loaded = trained.load(trial, here(), device)
@@ -65,7 +68,7 @@ def track(
                 write_bytes(as_json, (json.dumps(as_rows(source, found)) + "\n").encode())
             if out is not None:
                 overlay.write(out, sequence, found, tick)
-        except FrameError as error:
+        except (FrameError, TrackingError) as error:
             raise ValueError(str(error)) from error
     print("\n".join([*lines, *(str(path) for path in (as_json, out) if path is not None)]))
 

@@ -3,8 +3,10 @@ import importlib
 
 import numpy as np
 import pytest
+import yaml
 
 from orchestrator import sample_data
+from orchestrator.params import PROFILES
 from orchestrator.sample_data import handwritten, moving
 from trackers.benchmarks import mnist, moving_digits
 from trackers.synthetic import shapes
@@ -101,6 +103,15 @@ def test_vot_tags_are_in_both_groups(data):
             counts["often" if label in moving.OFTEN else "rarely"][tag] += bool(sequence.tags[tag].sum() > 1)
     assert sorted(labels) == sorted([*moving.OFTEN, *shapes.LABELS])
     assert all(count >= 2 for group in counts.values() for count in group.values()), counts
+
+
+def test_groups_are_those_of_the_classes():
+    """The profile's groups of VOT2014 are its sequences of classes with eight videos in ALOV, and with one."""
+    groups = yaml.safe_load((PROFILES / "sample.yaml").read_text())["datasets"]["VOT2014"]["groups"]
+    videos = [scene.label for scene in moving.alov_scenes().values()]
+    often = {name for name, scene in moving.VOT2014.items() if videos.count(scene.label) > 1}
+    assert sorted(groups["class_often"]) == sorted(often)
+    assert sorted(groups["class_rarely"]) == sorted(moving.VOT2014.keys() - often)
 
 
 def test_every_class_can_be_learnt(data):
