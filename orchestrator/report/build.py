@@ -2,8 +2,9 @@
 
     scores.csv         everything measured, a number a row
     curves.csv         success, precision and EAO curves, a point a row
+    charts.csv         what the figures of the papers show, a point a row
     comparisons.csv    every two trackers by every measure of whole sequences: differences and tests
-    ranks.csv          average ranks, and what a critical-difference diagram shows
+    ranks.csv          average ranks, and what a critical-difference diagram shows; study "all": of all trackers
     claims.csv         the verdict on each claim
     metrics.json       study -> tracker -> benchmark -> length, or protocol/measure -> score, for `dvc metrics`
     plots/*.csv        score by length, mean over benchmarks, a column a tracker, for `dvc plots`
@@ -15,18 +16,21 @@ The same results give the same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from orchestrator.files import replaced_folder, write_json
-from orchestrator.report import claims, comparisons, curves, figures, page, paper, results, scores
+from orchestrator.report import charts, claims, comparisons, curves, figures, page, paper, results, scores
+from orchestrator.report.paper import Aspect, Paper
 from orchestrator.report.scores import Grid
-from orchestrator.report.summary import summaries
+from orchestrator.report.summary import Summary, summaries
+from orchestrator.report.together import together
 from trackers.evaluation.results import ALL
 
 TABLES = {
     "scores": scores.COLUMNS,
     "curves": curves.COLUMNS,
+    "charts": charts.COLUMNS,
     "comparisons": comparisons.COLUMNS,
     "ranks": comparisons.RANK_COLUMNS,
     "claims": claims.COLUMNS,
@@ -39,32 +43,39 @@ def build(folder: Path, out: Path) -> Path:
     Raises ResultsError, and leaves the old report as it was, where results are missing or damaged.
     """
     studies = results.read(folder)
+    papers = {study.name: paper.load(study.name) for study in studies}
+    grids = [scores.grid(study, papers[study.name]) for study in studies]
+    joined = [page.Together(summary, comparisons.rankings(summary)) for summary in together(grids)]
     tables: dict[str, list[dict[str, object]]] = {name: [] for name in TABLES}
     metrics: dict[str, object] = {}
     sections = []
     with replaced_folder(out) as target:
-        for study in studies:
+        for study, grid in zip(studies, grids, strict=True):
             strips = figures.write_strips(study, target)
-            reported = paper.load(study.name)
-            grid = scores.grid(study, reported)
+            reported = papers[study.name]
             findings = claims.check(reported, grid)
             shown = [page.Table(summary, comparisons.comparisons(summary)) for summary in summaries(grid)]
+            drawn = _points(reported, [table.summary for table in shown], [one.summary for one in joined])
             tables["scores"] += scores.rows(grid, reported)
             tables["curves"] += curves.rows(grid)
+            tables["charts"] += charts.rows(study, drawn)
             for table in shown:
                 tables["comparisons"] += comparisons.rows(table.summary, table.pairwise)
-                tables["ranks"] += comparisons.rank_rows(table.summary, table.pairwise)
+                tables["ranks"] += comparisons.rank_rows(table.summary, table.rankings)
             tables["claims"] += [claims.row(study, finding) for finding in findings]
-            metrics[study.name] = _metrics(grid)
+            metrics[study.name] = _metrics(grid, reported)
             if study.lengths:
-                _write(target / "plots" / f"{study.name}.csv", _by_length(grid))
-            charts = figures.write_charts(study, reported, grid, target)
-            plots = figures.write_curves(study, (table.summary for table in shown), target)
-            sections.append(page.Section(study, reported, grid, findings, shown, strips, charts | plots))
+                _write(target / "plots" / f"{study.name}.csv", _by_length(grid, reported))
+            paths = figures.write_charts(study, reported, grid, target)
+            paths |= figures.write_curves(study, (table.summary for table in shown), target)
+            paths |= figures.write_points(study, drawn, target)
+            sections.append(page.Section(study, reported, grid, findings, shown, strips, paths))
+        for one in joined:
+            tables["ranks"] += comparisons.rank_rows(one.summary, one.rankings)
         for name, columns in TABLES.items():
             _write(target / f"{name}.csv", scores.as_csv(columns, tables[name]))
         write_json(target / "metrics.json", metrics)
-        _write(target / "index.html", page.render(sections))
+        _write(target / "index.html", page.render(sections, joined))
     return out / "index.html"
 
 
@@ -76,11 +87,26 @@ def trial_figures(folder: Path, out: Path) -> Iterator[tuple[str, str, list[Path
                 yield study.name, trial.key, sorted((out / figures.trial_folder(study, trial)).glob("*"))
 
 
-def _metrics(grid: Grid) -> dict[str, dict[str, dict[str, float]]]:
+def _points(
+    reported: Paper, own: Sequence[Summary], joined: Sequence[Summary]
+) -> dict[paper.Chart, list[charts.Point]]:
+    """What the paper's charts show; without those of benchmarks that were not tested under its protocol."""
+    drawn = {}
+    for chart in reported.charts:
+        place = (chart.benchmark, reported.protocol)
+        found = [summary for summary in own if (summary.benchmark, summary.protocol) == place]
+        if found:
+            summary = found[0]
+            everyone = [one for one in joined if one.place | {"study": None} == summary.place | {"study": None}]
+            drawn[chart] = charts.points(chart, reported, summary, everyone[0] if everyone else summary)
+    return {chart: points for chart, points in drawn.items() if points}
+
+
+def _metrics(grid: Grid, reported: Paper) -> dict[str, dict[str, dict[str, float]]]:
     metrics: dict[str, dict[str, dict[str, float]]] = {}
-    for (tracker, benchmark, length), cell in grid.cells.items():
-        if length is not None:
-            metrics.setdefault(tracker, {}).setdefault(benchmark, {})[str(length)] = round(cell.mean, 6)
+    for (tracker, benchmark, aspect), cell in grid.cells.items():
+        if aspect.length is not None and aspect == Aspect(reported.measure, aspect.length):
+            metrics.setdefault(tracker, {}).setdefault(benchmark, {})[str(aspect.length)] = round(cell.mean, 6)
     for (tracker, benchmark, quantity), cell in grid.measured.items():
         if quantity.length is None and quantity.subset == ALL:
             name = f"{quantity.protocol}/{quantity.measure}"
@@ -88,14 +114,15 @@ def _metrics(grid: Grid) -> dict[str, dict[str, dict[str, float]]]:
     return metrics
 
 
-def _by_length(grid: Grid) -> str:
+def _by_length(grid: Grid, reported: Paper) -> str:
     """Empty where a tracker lacks a benchmark: a mean over fewer is another quantity."""
     study = grid.study
     table: list[dict[str, object]] = []
     for length in study.lengths:
         row: dict[str, object] = {"length": length}
         for tracker in study.trackers:
-            cells = [grid.get(tracker, benchmark, length) for benchmark in study.benchmarks]
+            aspect = Aspect(reported.measure, length)
+            cells = [grid.cells.get((tracker, benchmark, aspect)) for benchmark in study.benchmarks]
             means = [cell.mean for cell in cells if cell is not None]
             row[tracker] = sum(means) / len(means) if means and len(means) == len(cells) else None
         table.append(row)

@@ -1,17 +1,25 @@
 """A paper's claims, each checked on whatever data the study ran on.
 
 A check looks at cells: one difference each, paired over the sequences of one benchmark, with a 95%
-bootstrap interval. Its kind says which cells, and how they make one verdict:
+bootstrap interval. The sign is such that above 0 is better, whichever end of the measure is the good one.
+A claim's kind says which cells, and how they make one verdict:
 
-    better_in_every_cell   mean of `tracker` minus mean of `than`, per benchmark and length; every cell above 0
+    better_in_every_cell   `tracker` minus `than`, per benchmark and length; every cell above 0
     better_on_average      the same cells; their mean above 0
     hardly_differ          the same cells; every one within ± `margin`
-    falls_with_length      mean at one length minus mean at the next, per benchmark; their mean above 0
+    hardly_better          the same cells; every one below `margin`, however far below 0
+    better_step_by_step    from `than` through others to `tracker`, each minus the one before; their mean above 0
+    falls_with_length      the score at one length minus that at the next, per benchmark; their mean above 0
     larger_spread          the first's cells again, of standard deviations; their mean above 0
+
+What is subtracted are scores of the whole benchmark, as the tables have them, pooled anew in each resample: of
+an error that is not a mean over sequences (1 - (A + R) / 2 with R = exp(-30 M) of all failures by all frames) the
+mean of the sequences' own errors is another quantity, which may order trackers differently.
 
 A difference that is claimed to be positive "holds" where its whole interval lies above 0, "does not
 hold" where all of it lies below, and is "undecided" otherwise. One that is claimed to be small holds
-where the whole interval lies within the margin, does not hold where all of it lies outside.
+where the whole interval lies within the margin, does not hold where all of it lies outside. Of one
+sequence there is nothing to resample: a difference on it alone is undecided.
 
 A claim about the mean of its cells has the verdict of that mean's interval. A claim about every cell
 holds where every cell holds, does not hold where any cell does not, and is undecided otherwise; no
@@ -26,17 +34,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
+from math import inf
 from typing import Literal
 
-from orchestrator.report.paper import Claim, Paper
+from orchestrator.report.paper import Aspect, Claim, Key, Paper
 from orchestrator.report.results import Study
 from orchestrator.report.scores import Grid
-from trackers.evaluation.statistics import Estimate, difference
+from trackers.evaluation.measures import MEASURES
+from trackers.evaluation.statistics import Estimate, difference, paired_mean
 
 HOLDS, FAILS, UNDECIDED, NOT_TESTED = "holds", "does not hold", "undecided", "not tested"
 COLUMNS = ("study", "claim", "verdict", "effect", "low", "high", "n")
+LEAST = 2  # sequences, below which there is nothing to resample
 
-Key = tuple[str, str, int]  # tracker, benchmark, length
 Pair = tuple[Key, Key]
 
 
@@ -44,36 +54,60 @@ Pair = tuple[Key, Key]
 class Kind:
     """One kind of check.
 
-    pairs: "trackers" against each other, or neighbouring "lengths" of one tracker. statistic: what
-    of each cell is subtracted. every: the verdict is that of all cells, not of their mean. rule: in
-    words.
+    pairs: "trackers" against each other, neighbouring "steps" of several, or neighbouring "lengths" of one.
+    statistic: what of each cell is subtracted. claimed: of the differences, see `Kind.range`. every: the
+    verdict is that of all cells, not of their mean. rule: in words.
     """
 
-    pairs: Literal["trackers", "lengths"]
-    statistic: Literal["mean", "std"]
+    pairs: Literal["trackers", "steps", "lengths"]
+    statistic: Literal["score", "std"]
+    claimed: Literal["positive", "small", "not large"]
     every: bool
     rule: str
+
+    def range(self, margin: float | None) -> tuple[float, float]:
+        """Between what a difference is claimed to lie."""
+        if self.claimed == "positive":
+            return 0, inf
+        assert margin is not None, "margin is missing"
+        return -margin if self.claimed == "small" else -inf, margin
 
 
 KINDS = {
     "better_in_every_cell": Kind(
-        "trackers", "mean", True, "the mean of {tracker} minus that of {than} is above 0 in every cell"
+        "trackers", "score", "positive", True, "{tracker} is better than {than} in every cell"
     ),
     "better_on_average": Kind(
-        "trackers", "mean", False, "the mean of {tracker} minus that of {than}, averaged over the cells, is above 0"
+        "trackers", "score", "positive", False, "{tracker} is better than {than}, averaged over the cells"
     ),
     "hardly_differ": Kind(
         "trackers",
-        "mean",
+        "score",
+        "small",
         True,
-        "the means of {tracker} and {than} differ by less than {margin} (the margin is ours) in every cell",
+        "{tracker} and {than} differ by less than {margin} (the margin is ours) in every cell",
+    ),
+    "hardly_better": Kind(
+        "trackers",
+        "score",
+        "not large",
+        True,
+        "{tracker} is worse than {than}, or better by less than {margin} (the margin is ours), in every cell",
+    ),
+    "better_step_by_step": Kind(
+        "steps",
+        "score",
+        "positive",
+        False,
+        "what is gained at each step from {than} to {tracker}, averaged, is above 0",
     ),
     "falls_with_length": Kind(
-        "lengths", "mean", False, "what the mean of {tracker} loses from one length to the next, averaged, is above 0"
+        "lengths", "score", "positive", False, "what {tracker} loses from one length to the next, averaged, is above 0"
     ),
     "larger_spread": Kind(
         "trackers",
         "std",
+        "positive",
         False,
         "the standard deviation of {tracker} minus that of {than}, averaged over the cells, is above 0",
     ),
@@ -82,7 +116,7 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Contrast:
-    """One cell of a claim: first minus second. paper: the same difference in the paper's tables."""
+    """One cell of a claim: how much better first is than second. paper: the same difference in the paper's tables."""
 
     first: Key
     second: Key
@@ -118,7 +152,8 @@ class Finding:
     def printed(self) -> tuple[int, int]:
         """In how many cells the means in the paper's own tables agree with its claim; how many cells they have."""
         known = [contrast.paper for contrast in self.contrasts if contrast.paper is not None]
-        return sum(decide(value, value, self.claim.margin) == HOLDS for value in known), len(known)
+        claimed = KINDS[self.claim.check].range(self.claim.margin)
+        return sum(decide(value, value, claimed) == HOLDS for value in known), len(known)
 
 
 def check(paper: Paper, grid: Grid) -> list[Finding]:
@@ -132,16 +167,21 @@ def row(study: Study, finding: Finding) -> dict[str, object]:
     return {"study": study.name, "claim": finding.claim.name, "verdict": finding.verdict, **estimate}
 
 
-def decide(low: float, high: float, margin: float | None = None) -> str:
-    """The verdict of an interval on a difference claimed positive, or (with a margin) claimed small."""
-    if margin is None:
-        return HOLDS if low > 0 else FAILS if high < 0 else UNDECIDED
-    return HOLDS if -margin < low and high < margin else FAILS if low > margin or high < -margin else UNDECIDED
+def decide(low: float, high: float, claimed: tuple[float, float]) -> str:
+    """The verdict of an interval on a difference that is claimed to lie between two others."""
+    least, most = claimed
+    return HOLDS if least < low and high < most else FAILS if high < least or low > most else UNDECIDED
+
+
+def _decide(estimate: Estimate, claim: Claim) -> str:
+    claimed = KINDS[claim.check].range(claim.margin)
+    return decide(estimate.low, estimate.high, claimed) if estimate.n >= LEAST else UNDECIDED
 
 
 def _finding(claim: Claim, paper: Paper, grid: Grid) -> Finding:
     kind = KINDS[claim.check]
-    pairs = list(_pairs(claim, kind, grid.study))
+    measure = claim.measure or paper.measure
+    pairs = list(_pairs(claim, kind, measure, grid.study))
     missing = dict.fromkeys(key for pair in pairs for key in _missing(pair, grid))
     contrasts = [_contrast(pair, claim, kind, paper, grid) for pair in pairs if missing.keys().isdisjoint(pair)]
     if missing or not pairs:
@@ -149,33 +189,43 @@ def _finding(claim: Claim, paper: Paper, grid: Grid) -> Finding:
     estimate = _estimate(pairs, kind, grid)
     verdicts = {contrast.verdict for contrast in contrasts}
     if not kind.every:
-        verdict = decide(estimate.low, estimate.high, claim.margin)
+        verdict = _decide(estimate, claim)
     else:
         verdict = FAILS if FAILS in verdicts else HOLDS if verdicts == {HOLDS} else UNDECIDED
     return Finding(claim, verdict, estimate, tuple(contrasts), ())
 
 
-def _pairs(claim: Claim, kind: Kind, study: Study) -> Iterator[Pair]:
-    """What is subtracted from what, benchmark by benchmark."""
+def _pairs(claim: Claim, kind: Kind, measure: str, study: Study) -> Iterator[Pair]:
+    """What is subtracted from what, benchmark by benchmark: the better first, if the claim is true."""
+    lengths = study.lengths or (None,)
+    aspects = [Aspect(measure, length, claim.subset) for length in lengths]
     for benchmark in study.benchmarks:
         if claim.benchmarks and benchmark not in claim.benchmarks:
             continue
         if kind.pairs == "lengths":
-            for length, longer in pairwise(sorted(study.lengths)):
-                yield (claim.tracker, benchmark, length), (claim.tracker, benchmark, longer)
+            for shorter, longer in pairwise(sorted(aspects)):
+                yield (claim.tracker, benchmark, shorter), (claim.tracker, benchmark, longer)
         else:
             assert claim.than is not None, f"claim {claim.name}: than is missing"
-            for length in study.lengths:
-                yield (claim.tracker, benchmark, length), (claim.than, benchmark, length)
+            for worse, better in pairwise((claim.than, *claim.through, claim.tracker)):
+                for aspect in aspects:
+                    yield (better, benchmark, aspect), (worse, benchmark, aspect)
 
 
 def _contrast(pair: Pair, claim: Claim, kind: Kind, paper: Paper, grid: Grid) -> Contrast:
     estimate = _estimate([pair], kind, grid)
-    printed = [paper.cells.get(key) for key in pair]
-    difference = None
-    if printed[0] is not None and printed[1] is not None:
-        difference = round(getattr(printed[0], kind.statistic) - getattr(printed[1], kind.statistic), 6)
-    return Contrast(*pair, estimate, decide(estimate.low, estimate.high, claim.margin), difference)
+    first, second = (paper.cells.get(key) for key in pair)
+    printed = None
+    if first is not None and second is not None and kind.statistic == "score":
+        printed = _sign(pair) * (first.mean - second.mean)
+    elif first is not None and second is not None and first.std is not None and second.std is not None:
+        printed = first.std - second.std
+    return Contrast(*pair, estimate, _decide(estimate, claim), None if printed is None else round(printed, 6))
+
+
+def _sign(pair: Pair) -> int:
+    """Of first minus second, so that above 0 is better."""
+    return 1 if MEASURES[pair[0][2].measure].better == "higher" else -1
 
 
 def _missing(pair: Pair, grid: Grid) -> tuple[Key, ...]:
@@ -195,9 +245,15 @@ def _estimate(pairs: Sequence[Pair], kind: Kind, grid: Grid) -> Estimate:
 
     Sequences that one side lacks do not count.
     """
-    strata = []
-    for _, group in groupby(pairs, key=lambda pair: pair[0][1]):
-        cells = list(group)
-        shared = _shared(cells, grid)
-        strata.append([(grid.cells[first].of(shared), grid.cells[second].of(shared)) for first, second in cells])
-    return difference(strata, kind.statistic)
+    strata = [list(group) for _, group in groupby(pairs, key=lambda pair: pair[0][1])]
+    if kind.statistic == "std":
+        shared = [_shared(stratum, grid) for stratum in strata]
+        return difference(
+            [
+                [(grid.cells[first].of(names), grid.cells[second].of(names)) for first, second in stratum]
+                for stratum, names in zip(strata, shared, strict=True)
+            ],
+            "std",
+        )
+    ordered = [[pair if _sign(pair) > 0 else pair[::-1] for pair in stratum] for stratum in strata]
+    return paired_mean([[(grid.cells[a].score, grid.cells[b].score) for a, b in stratum] for stratum in ordered])

@@ -33,6 +33,7 @@ RANK_COLUMNS = (
 LEAST = 2  # sequences, below which there is nothing to resample
 WITHOUT_VALUES = ("eao",)  # measures of which a sequence has no value
 RANKED_BY_ATTRIBUTE = ("accuracy", "robustness")  # in VOT's challenges
+OVERALL = "accuracy+robustness"  # the mean of both ranks
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def compare(scores: Mapping[str, Score], control: str | None = None) -> Pairwise
     None where there are fewer than two trackers, or than `LEAST` sequences that count for all of them.
     """
     same = _shared(scores)
-    if len(same) < 2 or min(len(score.sequences) for score in same.values()) < LEAST:
+    if not _comparable(same):
         return None
     [measure] = {score.measure for score in same.values()}
     named = combinations(same, 2) if control is None else ((control, name) for name in same if name != control)
@@ -86,10 +87,7 @@ def compare(scores: Mapping[str, Score], control: str | None = None) -> Pairwise
 
 def comparisons(summary: Summary) -> list[Pairwise]:
     """Of each of the summary's measures, on whole data sets, where there is something to compare."""
-    found = []
-    for measure in summary.measures:
-        cells = {tracker: summary.cell(tracker, measure) for tracker in summary.trackers}
-        found.append(compare({tracker: cell.score for tracker, cell in cells.items() if cell is not None}))
+    found = [compare(_scores(summary, measure)) for measure in summary.measures]
     return [comparison for comparison in found if comparison is not None]
 
 
@@ -101,20 +99,39 @@ def rows(summary: Summary, compared: Iterable[Pairwise]) -> Iterator[dict[str, o
             yield place | vars(pair.estimate) | {"p": _digits(pair.p), "p_holm": _digits(pair.p_holm)}
 
 
-def rank_rows(summary: Summary, compared: Iterable[Pairwise]) -> Iterator[dict[str, object]]:
-    """Ranks in the columns `RANK_COLUMNS`, 1 the best.
+def rankings(summary: Summary) -> dict[str, Ranking]:
+    """By measure, the average ranks alone, where sequences have values and there is something to compare."""
+    found = {}
+    for measure in summary.measures:
+        same = _shared(_scores(summary, measure))
+        if measure not in WITHOUT_VALUES and _comparable(same):
+            values = {tracker: score.values for tracker, score in same.items()}
+            found[measure] = significance.ranking(values, MEASURES[measure].better)
+    return found
+
+
+def rank_rows(summary: Summary, ranked: Mapping[str, Ranking]) -> Iterator[dict[str, object]]:
+    """Ranks in the columns `RANK_COLUMNS`, 1 the best. ranked: by measure.
 
     subset "all": the mean of a tracker's ranks on each of n sequences, with Friedman's p, the critical
     difference after Nemenyi (0.05), and the numbers of the groups that it is in: trackers of one group do
     not differ. Other rows are the ranks of VOT2013 and VOT2014, without their equivalence of trackers that
-    hardly differ: of accuracy and robustness on an attribute of n sequences; subset "average": their
-    mean over n attributes, and the mean of both.
+    hardly differ: of accuracy and robustness on the frames of n sequences that have a tag; subset "average": their
+    mean over n tags, and the mean of both.
     """
-    for comparison in compared:
-        if comparison.ranking is not None:
-            yield from _by_sequence(summary, comparison.measure, comparison.ranking)
+    for measure, ranking in ranked.items():
+        yield from _by_sequence(summary, measure, ranking)
     if summary.protocol in vot.PROTOCOLS:
         yield from _by_attribute(summary)
+
+
+def average_ranks(summary: Summary) -> dict[str, dict[str, float]]:
+    """VOT's average ranks of accuracy, of robustness and `OVERALL`, by tracker; {} under other protocols."""
+    averages: dict[str, dict[str, float]] = {}
+    for row in _by_attribute(summary) if summary.protocol in vot.PROTOCOLS else ():
+        if row["subset"] == "average":
+            averages.setdefault(str(row["measure"]), {})[str(row["tracker"])] = float(str(row["rank"]))
+    return averages
 
 
 def _by_sequence(summary: Summary, measure: str, ranking: Ranking) -> Iterator[dict[str, object]]:
@@ -131,31 +148,38 @@ def _by_sequence(summary: Summary, measure: str, ranking: Ranking) -> Iterator[d
 def _by_attribute(summary: Summary) -> Iterator[dict[str, object]]:
     averages = {}
     for measure in RANKED_BY_ATTRIBUTE:
-        cells = {t: [summary.cell(t, measure, subset) for subset in summary.subsets] for t in summary.trackers}
+        cells = {t: [summary.cell(t, measure, subset) for subset in summary.tags] for t in summary.trackers}
         complete = {tracker: [c for c in row if c is not None] for tracker, row in cells.items() if None not in row}
-        if len(complete) < 2 or not summary.subsets:
+        if len(complete) < 2 or not summary.tags:
             continue
         means = np.array([[cell.mean for cell in row] for row in complete.values()]).T
         ranks = vot.ranks(means, MEASURES[measure].better)
-        for subset, of_subset, columns in zip(
-            summary.subsets, ranks, zip(*complete.values(), strict=True), strict=True
-        ):
+        for subset, of_subset, columns in zip(summary.tags, ranks, zip(*complete.values(), strict=True), strict=True):
             for tracker, rank, cell in zip(complete, of_subset.tolist(), columns, strict=True):
                 yield _rank(summary, subset, measure, tracker, rank, cell.n)
         averages[measure] = dict(zip(complete, ranks.mean(0).tolist(), strict=True))
     for measure, average in averages.items():
         for tracker, rank in average.items():
-            yield _rank(summary, "average", measure, tracker, rank, len(summary.subsets))
+            yield _rank(summary, "average", measure, tracker, rank, len(summary.tags))
     if len(averages) == 2:
         accuracy, robustness = averages.values()
         for tracker in [tracker for tracker in accuracy if tracker in robustness]:
             rank = (accuracy[tracker] + robustness[tracker]) / 2
-            yield _rank(summary, "average", "accuracy+robustness", tracker, rank, len(summary.subsets))
+            yield _rank(summary, "average", OVERALL, tracker, rank, len(summary.tags))
 
 
 def _rank(summary: Summary, subset: str, measure: str, tracker: str, rank: float, n: int) -> dict[str, object]:
     empty = dict.fromkeys(RANK_COLUMNS)
     return {**empty, **summary.place, "subset": subset, "measure": measure, "tracker": tracker, "rank": rank, "n": n}
+
+
+def _scores(summary: Summary, measure: str) -> dict[str, Score]:
+    cells = {tracker: summary.cell(tracker, measure) for tracker in summary.trackers}
+    return {tracker: cell.score for tracker, cell in cells.items() if cell is not None}
+
+
+def _comparable(scores: Mapping[str, Score]) -> bool:
+    return len(scores) > 1 and min(len(score.sequences) for score in scores.values()) >= LEAST
 
 
 def _shared(scores: Mapping[str, Score]) -> dict[str, Score]:

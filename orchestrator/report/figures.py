@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
-from orchestrator.report.curves import points
-from orchestrator.report.paper import Paper
+from orchestrator.report.charts import OTHERS, Point
+from orchestrator.report.curves import points as curve_points
+from orchestrator.report.paper import Aspect, Chart, Paper
 from orchestrator.report.results import Example, Study, Trial
 from orchestrator.report.scores import Cell, Grid
 from orchestrator.report.summary import Summary, shown
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 # Okabe and Ito's colours, told apart with any kind of colour vision.
 GROUNDTRUTH, PREDICTION = (86, 180, 233), (230, 159, 0)
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#999999")
+MORE_COLOURS = ("#332288", "#999933", "#882255", "#117733", "#661100", "#6699cc", "#aa4499")  # Tol's, for the rest
 CHART_STYLE = {
     "axes.grid": True,
     "axes.spines.right": False,
@@ -151,7 +154,7 @@ def write_charts(study: Study, paper: Paper, grid: Grid, folder: Path) -> dict[s
     charts: dict[str, Callable[[], Figure]] = {}
     if any(trial.curves for trial in study.trials):
         charts["training"] = lambda: _training(study)
-    if grid.cells and len(study.lengths) > 1:
+    if any(aspect.length for _, _, aspect in grid.cells) and len(study.lengths) > 1:
         charts["length"] = lambda: _by_length(study, paper, grid)
     return _draw(study, charts, folder)
 
@@ -164,6 +167,11 @@ def write_curves(study: Study, summaries: Iterable[Summary], folder: Path) -> di
         if curves:
             charts[summary.name] = partial(_curves, summary, curves)
     return _draw(study, charts, folder)
+
+
+def write_points(study: Study, drawn: Mapping[Chart, Sequence[Point]], folder: Path) -> dict[str, Path]:
+    """The paper's own figures of numbers; paths below the report, by title."""
+    return _draw(study, {chart.title: partial(_points, chart, points) for chart, points in drawn.items()}, folder)
 
 
 def _draw(study: Study, charts: Mapping[str, Callable[[], Figure]], folder: Path) -> dict[str, Path]:
@@ -202,9 +210,9 @@ def _by_length(study: Study, paper: Paper, grid: Grid) -> Figure:
     figure, panels = _panels(list(study.benchmarks), shared=True)
     for benchmark, axes in zip(study.benchmarks, panels, strict=True):
         for tracker, colour in _colours(study).items():
-            cells = {length: grid.get(tracker, benchmark, length) for length in study.lengths}
-            found = {length: cell for length, cell in cells.items() if cell is not None}
-            printed = {length: paper.cells.get((tracker, benchmark, length)) for length in study.lengths}
+            keys = {length: (tracker, benchmark, Aspect(paper.measure, length)) for length in study.lengths}
+            found = {length: grid.cells[key] for length, key in keys.items() if key in grid.cells}
+            printed = {length: paper.cells.get(key) for length, key in keys.items()}
             if found:
                 low, high = zip(*(cell.interval for cell in found.values()), strict=True)
                 axes.fill_between(list(found), low, high, color=colour, alpha=0.15, linewidth=0)
@@ -239,7 +247,7 @@ def _curves(summary: Summary, curves: Mapping[str, Mapping[str, Cell]]) -> Figur
                 score = summary.cell(tracker, measure)
                 assert score is not None
                 label = f"{tracker} [{shown(measure, score.mean)}]"
-                axes.plot(*points(cells[tracker]), color=colours[tracker], label=label)
+                axes.plot(*curve_points(cells[tracker]), color=colours[tracker], label=label)
         axes.set_title(f"{name.replace('_', ' ')} [{measure.replace('_', ' ')}]")
         axes.set_xlabel(curve.axes[0])
         axes.set_ylabel(curve.axes[1])
@@ -249,8 +257,55 @@ def _curves(summary: Summary, curves: Mapping[str, Mapping[str, Cell]]) -> Figur
     return figure
 
 
+def _points(chart: Chart, points: Sequence[Point]) -> Figure:
+    """One panel of points, or two; a line, or a colour, is a series. Ranks run from the worst to the best."""
+    figure, panels = _panels(list(dict.fromkeys(point.panel for point in points)))
+    names = list(dict.fromkeys(point.series for point in points))
+    shown = [name for name in names if name != OTHERS]
+    colours = {OTHERS: "#999999", **dict(zip(shown, cycle(COLOURS), strict=False))}
+    for axes in panels:
+        for i, name in enumerate(names):
+            own = [point for point in points if (point.series, point.panel) == (name, axes.get_title(loc="left"))]
+            x, y = np.array([(point.x, point.y) for point in own]).reshape(-1, 2).T
+            if chart.kind == "subsets":  # beside each other
+                x = x + 0.6 * ((i + 0.5) / len(names) - 0.5)
+            line = "-" if chart.kind == "trend" or (chart.kind == "ranks" and name != OTHERS) else ""
+            axes.plot(x, y, "o" + line, color=colours[name], label=name.replace("_", " "))
+            if chart.kind in ("subsets", "trend"):
+                low, high = np.array([(point.low, point.high) for point in own], float).reshape(-1, 2).T
+                axes.vlines(x, low, high, color=colours[name], linewidth=1)
+            else:
+                for point in own:
+                    place = (point.x, point.y)
+                    axes.annotate(point.label, place, (4, 3), textcoords="offset points", fontsize=7)
+        _label(chart, points, axes)
+    _legend(figure, panels)
+    return figure
+
+
+def _label(chart: Chart, points: Sequence[Point], axes: Axes) -> None:
+    if chart.kind in ("ranks", "speed"):
+        axes.invert_yaxis()
+        axes.margins(0.15)
+    if chart.kind == "ranks":
+        axes.invert_xaxis()
+        axes.set_xlabel("accuracy rank")
+        axes.set_ylabel("robustness rank")
+    elif chart.kind == "speed":
+        axes.set_xscale("log")
+        axes.set_xlabel(axes.get_title(loc="left"))
+        axes.set_ylabel("overall rank")
+    elif chart.kind == "subsets":
+        places = {point.x: point.label.replace("_", " ") for point in points}
+        axes.set_xticks(list(places), list(places.values()))
+        axes.set_ylim(bottom=0)
+    else:
+        axes.set_xlabel(chart.axis or chart.setting)
+        axes.set_ylim(bottom=0)
+
+
 def _colours(study: Study) -> dict[str, str]:
-    return {tracker: COLOURS[i % len(COLOURS)] for i, tracker in enumerate(study.trackers)}
+    return dict(zip(study.trackers, cycle(COLOURS + MORE_COLOURS), strict=False))
 
 
 def _panels(titles: list[str], shared: bool = False) -> tuple[Figure, list[Axes]]:

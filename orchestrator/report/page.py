@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any
 
 from orchestrator.report.claims import Finding
-from orchestrator.report.comparisons import Pairwise
+from orchestrator.report.comparisons import OVERALL, Pairwise, average_ranks
 from orchestrator.report.figures import GROUNDTRUTH, PREDICTION, Strip
-from orchestrator.report.paper import Comparison, Paper
+from orchestrator.report.paper import Aspect, Comparison, Paper
 from orchestrator.report.results import Study, Trial
-from orchestrator.report.scores import Grid
+from orchestrator.report.scores import Cell, Grid
 from orchestrator.report.summary import Summary, shown
+from trackers.evaluation.significance import Ranking
 from trackers.evaluation.statistics import Estimate
 
 Tile = tuple[str, Strip | None]  # a tracker, and what it saw
@@ -26,12 +28,34 @@ class Table:
     summary: Summary
     pairwise: Sequence[Pairwise]
 
+    @property
+    def rankings(self) -> dict[str, Ranking]:
+        """By measure, those that there are."""
+        return {one.measure: one.ranking for one in self.pairwise if one.ranking is not None}
+
+
+@dataclass(frozen=True)
+class Together:
+    """All trackers of the project on one benchmark, and their average ranks by measure."""
+
+    summary: Summary
+    rankings: Mapping[str, Ranking]
+
+    @property
+    def averages(self) -> dict[str, dict[str, float]]:
+        """VOT's average ranks, by measure and tracker, the best tracker by the last of them first."""
+        averages = average_ranks(self.summary)
+        overall = averages.get(OVERALL, {})
+        return {
+            m: {t: ranks[t] for t in sorted(ranks, key=lambda t: overall.get(t, inf))} for m, ranks in averages.items()
+        }
+
 
 @dataclass(frozen=True)
 class Section:
     """All that the page says of one study.
 
-    strips: see `figures.write_strips`. charts: see `figures.write_charts` and `figures.write_curves`.
+    strips: see `figures.write_strips`. charts: see `figures.write_charts`, `write_curves` and `write_points`.
     """
 
     study: Study
@@ -44,9 +68,13 @@ class Section:
 
     def best(self, benchmark: str, length: int) -> str | None:
         """The tracker with the highest mean there; None if there is nothing to compare."""
-        cells = {tracker: self.grid.get(tracker, benchmark, length) for tracker in self.study.trackers}
+        cells = {tracker: self.at_length(tracker, benchmark, length) for tracker in self.study.trackers}
         means = {tracker: cell.mean for tracker, cell in cells.items() if cell is not None}
         return max(means, key=means.__getitem__) if len(means) > 1 else None
+
+    def at_length(self, tracker: str, benchmark: str, length: int) -> Cell | None:
+        """What the paper's measure came to there."""
+        return self.grid.cells.get((tracker, benchmark, Aspect(self.paper.measure, length)))
 
     def comparisons(self) -> Sequence[Comparison]:
         """The paper's figures; where it names none, all trackers next to each other."""
@@ -72,7 +100,7 @@ class Section:
         return next((t for t in self.study.trials if t.tracker == tracker and t.name in drawn), None)
 
 
-def render(sections: Sequence[Section]) -> str:
+def render(sections: Sequence[Section], together: Sequence[Together] = ()) -> str:
     """The page as HTML."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -86,12 +114,15 @@ def render(sections: Sequence[Section]) -> str:
     )
     environment.filters |= {"flattened": flattened, "largest_end": largest_end, "shown": shown, "signed": signed}
     colours = {"groundtruth": f"rgb{GROUNDTRUTH}", "prediction": f"rgb{PREDICTION}"}
-    return environment.get_template("page.html").render(sections=sections, colours=colours)
+    return environment.get_template("page.html").render(sections=sections, together=together, colours=colours)
 
 
 def largest_end(estimates: Iterable[Estimate | None]) -> float:
     """How far from 0 their intervals reach: half the width of an axis that shows them all."""
-    return max((abs(end) for e in estimates if e is not None for end in (e.low, e.high)), default=0) or 1.0
+    return (
+        max((abs(end) for e in estimates if e is not None for end in (e.low, e.high) if isfinite(end)), default=0)
+        or 1.0
+    )
 
 
 def signed(value: float, digits: int = 3) -> str:

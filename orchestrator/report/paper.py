@@ -1,7 +1,9 @@
 """What a paper reports and claims: papers/<study>.yaml. One more paper is one more file there.
 
-tables    its numbers as printed, mean ± standard deviation by tracker, benchmark and length
+tables    its numbers as printed, by tracker and benchmark: of each measure, subset and length, the mean, with a
+          standard deviation where the paper has one
 claims    what it says of them, each with section, quote and the check that stands for it
+charts    which numbers it draws; the kinds are those of `orchestrator.report.charts`
 pictures  which trackers it shows next to each other
 """
 
@@ -10,59 +12,97 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from orchestrator.report.results import Quantity
 from trackers.evaluation.results import ALL
 
 PAPERS = Path(__file__).parent / "papers"
-_CELL = re.compile(r"(\d+(?:\.\d+)?)±(\d+(?:\.\d+)?)")
+_CELL = re.compile(r"(\d+(?:\.\d+)?)(?:±(\d+(?:\.\d+)?))?")
+
+
+class Aspect(NamedTuple):
+    """What is reported of a tracker on a benchmark: a `Quantity` without protocol and convention.
+
+    length: in frames; None: whole sequences. subset: "all", an attribute of sequences or a tag of frames.
+    """
+
+    measure: str
+    length: int | None = None
+    subset: str = ALL
+
+
+Key = tuple[str, str, Aspect]  # tracker, benchmark and what of them
 
 
 class Printed(NamedTuple):
-    """One cell of a table: mean and standard deviation over sequences."""
+    """One cell of a table: the score, and its standard deviation over sequences where it is printed."""
 
     mean: float
-    std: float
+    std: float | None = None
 
 
 @dataclass(frozen=True)
 class PaperTable:
-    """One table. cells: by tracker, then benchmark, one `Printed` for each of `lengths`."""
+    """One table. cells: by tracker, then benchmark, one `Printed` for each of `columns`."""
 
     number: int
-    lengths: tuple[int, ...]
+    columns: tuple[Aspect, ...]
     cells: Mapping[str, Mapping[str, tuple[Printed, ...]]]
 
     @property
     def trackers(self) -> tuple[str, ...]:
-        """In the order of its columns."""
+        """In the order that the paper has."""
         return tuple(self.cells)
 
     @property
     def benchmarks(self) -> tuple[str, ...]:
-        """In the order of its rows."""
+        """In the order that the paper has."""
         return tuple(next(iter(self.cells.values())))
 
 
 @dataclass(frozen=True)
 class Claim:
-    """One statement of a paper, and the check that stands for it.
+    """One statement, and the check that stands for it. section, quote: where the paper says so; None: ours.
 
-    check: a kind of `orchestrator.report.claims`. tracker, than: of whom it speaks. benchmarks:
-    on which (empty: all of the study's). margin: how far apart trackers that hardly differ may be.
+    check: a kind of `orchestrator.report.claims`. tracker, than: of whom it speaks; through: who stands between
+    them, from `than` on. benchmarks: on which (empty: all of the study's); subset: of which sequences or
+    frames. measure: by which (None: the paper's). margin: how far apart trackers that hardly differ may be.
     """
 
     name: str
     statement: str
-    section: str
-    quote: str
+    section: str | None
+    quote: str | None
     check: str
     tracker: str
     than: str | None = None
+    through: tuple[str, ...] = ()
     benchmarks: tuple[str, ...] = ()
+    subset: str = ALL
+    measure: str | None = None
     margin: float | None = None
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One figure of numbers on a benchmark. kind: see `orchestrator.report.charts`.
+
+    trackers: a line, or those compared. subsets: of sequences or frames (empty: all tags of frames). setting: by
+    which the trackers stand on the axis called `axis`. measure: what is drawn (None: the paper's).
+    """
+
+    title: str
+    caption: str
+    kind: Literal["ranks", "speed", "subsets", "trend"]
+    benchmark: str
+    trackers: tuple[str, ...] = ()
+    subsets: tuple[str, ...] = ()
+    setting: str = ""
+    axis: str = ""
+    measure: str | None = None
 
 
 @dataclass(frozen=True)
@@ -77,7 +117,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Paper:
-    """Everything of one paper. measure, protocol: what its tables report."""
+    """Everything of one paper. measure: what it is mostly about. protocol: under which all of it was measured."""
 
     title: str = ""
     authors: str = ""
@@ -87,26 +127,29 @@ class Paper:
     protocol: str = "one_pass"
     tables: tuple[PaperTable, ...] = ()
     claims: tuple[Claim, ...] = ()
+    charts: tuple[Chart, ...] = ()
     pictures: tuple[Comparison, ...] = ()
-    cells: Mapping[tuple[str, str, int | None], Printed] = field(init=False)  # by tracker, benchmark, length
+    cells: Mapping[Key, Printed] = field(init=False)
 
     def __post_init__(self) -> None:
-        cells: dict[tuple[str, str, int | None], Printed] = {}
+        cells: dict[Key, Printed] = {}
         for table in self.tables:
             for tracker, rows in table.cells.items():
                 for benchmark, row in rows.items():
-                    for length, printed in zip(table.lengths, row, strict=True):
-                        known = cells.setdefault((tracker, benchmark, length), printed)
+                    for aspect, printed in zip(table.columns, row, strict=True):
+                        known = cells.setdefault((tracker, benchmark, aspect), printed)
                         if known != printed:
                             raise ValueError(
-                                f"table {table.number}, {tracker}, {benchmark}, length {length}: "
+                                f"table {table.number}, {tracker}, {benchmark}, {aspect}: "
                                 f"expected {known} as in an earlier table, got {printed}"
                             )
         object.__setattr__(self, "cells", cells)
 
-    def reports(self, quantity: Quantity) -> bool:
-        """Whether its tables are of this measure and protocol, on whole data sets."""
-        return (quantity.measure, quantity.protocol, quantity.subset) == (self.measure, self.protocol, ALL)
+    def aspect(self, quantity: Quantity) -> Aspect | None:
+        """The quantity as the paper would report it, whatever the convention; None under another protocol."""
+        if quantity.protocol != self.protocol:
+            return None
+        return Aspect(quantity.measure, quantity.length, quantity.subset)
 
 
 def load(study: str) -> Paper:
@@ -123,29 +166,34 @@ def load(study: str) -> Paper:
         return Paper(
             **{
                 **entry,
-                "tables": tuple(_table(table) for table in entry["tables"]),
+                "tables": tuple(_table(table, entry["measure"]) for table in entry["tables"]),
                 "claims": tuple(Claim(**_tuples(claim)) for claim in entry["claims"]),
+                "charts": tuple(Chart(**_tuples(chart)) for chart in entry.get("charts", ())),
                 "pictures": tuple(Comparison(**_tuples(comparison)) for comparison in entry["pictures"]),
             }
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except KeyError as error:
+        raise ValueError(f"{path}: expected the key {error}") from error
+    except (TypeError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from error
 
 
-def _table(entry: Mapping[str, Any]) -> PaperTable:
-    lengths = tuple(entry["lengths"])
+def _table(entry: Mapping[str, Any], measure: str) -> PaperTable:
+    """Its columns: of each measure (the paper's, if it names none), subset and length."""
+    axes = (entry.get("measures", (measure,)), entry.get("subsets", (ALL,)), entry.get("lengths", (None,)))
+    columns = tuple(Aspect(measure, length, subset) for measure, subset, length in product(*axes))
     cells = {
-        tracker: {benchmark: _row(text, len(lengths), benchmark) for benchmark, text in rows.items()}
+        tracker: {benchmark: _row(str(text), len(columns), benchmark) for benchmark, text in rows.items()}
         for tracker, rows in entry["cells"].items()
     }
-    return PaperTable(entry["number"], lengths, cells)
+    return PaperTable(entry["number"], columns, cells)
 
 
 def _row(text: str, count: int, benchmark: str) -> tuple[Printed, ...]:
     found = [_CELL.fullmatch(word) for word in text.split()]
-    if len(found) != count or None in found:
-        raise ValueError(f"{benchmark}: expected {count} cells like 0.36±0.12, got {text!r}")
-    return tuple(Printed(float(match[1]), float(match[2])) for match in found if match)
+    if len(found) != count or len({match and match[2] is None for match in found}) > 1 or None in found:
+        raise ValueError(f"{benchmark}: expected {count} cells, all like 0.36 or all like 0.36±0.12, got {text!r}")
+    return tuple(Printed(float(match[1]), float(match[2]) if match[2] else None) for match in found if match)
 
 
 def _tuples(entry: Mapping[str, Any]) -> dict[str, Any]:

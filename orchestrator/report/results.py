@@ -50,11 +50,13 @@ class Scores:
     """One trial on one benchmark. values: of each quantity, over those of `sequences` in which it counts.
 
     curves: by the quantity that a curve is named after, the same, with a column for each threshold.
+    attributes: the subsets that are of sequences; other subsets are tags of frames.
     """
 
     sequences: tuple[str, ...]
     values: Mapping[Quantity, Score]
     curves: Mapping[Quantity, Score]
+    attributes: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -217,7 +219,7 @@ def _scores(folder: Path) -> Scores:
     except ValueError as error:
         raise ResultsError(str(error)) from error
     values, curves = (_by_quantity(scores, stored.attributes) for scores in (stored.scores, stored.curves))
-    return Scores(stored.sequences, values, curves)
+    return Scores(stored.sequences, values, curves, frozenset(stored.attributes))
 
 
 def _by_quantity(scores: Iterable[Score], attributes: Mapping[str, frozenset[str]]) -> dict[Quantity, Score]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.report.paper import Paper
+from orchestrator.report.paper import Key, Paper
 from orchestrator.report.results import Quantity, Study, Trial
 from trackers.evaluation.results import ALL
 from trackers.evaluation.scores import Pool, Score, pooled
@@ -110,18 +110,16 @@ def _pool(scored: Iterable[tuple[int, Mapping[Quantity, Score]]], quantity: Quan
 class Grid:
     """All cells of a study, folds and seeds pooled; absent where no trial got that far.
 
-    measured: by tracker, benchmark and quantity. cells: those of the measure and protocol that the
-    paper reports, by tracker, benchmark and length. curves: as `measured`, with a column for each threshold.
+    measured: by tracker, benchmark and quantity. cells: those under the protocol of the paper, as it names
+    them; where several conventions have one, the first. curves: as `measured`, with a column for each
+    threshold. attributes: by benchmark, the subsets that are of sequences, not of frames.
     """
 
     study: Study
     measured: Mapping[tuple[str, str, Quantity], Cell]
-    cells: Mapping[tuple[str, str, int | None], Cell]
+    cells: Mapping[Key, Cell]
     curves: Mapping[tuple[str, str, Quantity], Cell] = field(default_factory=dict)
-
-    def get(self, tracker: str, benchmark: str, length: int) -> Cell | None:
-        """That one of `cells`, or None."""
-        return self.cells.get((tracker, benchmark, length))
+    attributes: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def failed(self, tracker: str, benchmark: str) -> bool:
         """Whether a trial of this tracker failed that was to run on this benchmark."""
@@ -132,6 +130,7 @@ def grid(study: Study, paper: Paper) -> Grid:
     """Pool the study's trials, tracker by tracker and benchmark by benchmark."""
     measured: dict[tuple[str, str, Quantity], Cell] = {}
     curves: dict[tuple[str, str, Quantity], Cell] = {}
+    attributes: dict[str, frozenset[str]] = {}
     for tracker in study.trackers:
         trials = study.trials_of(tracker)
         for benchmark in study.benchmarks:
@@ -144,12 +143,14 @@ def grid(study: Study, paper: Paper) -> Grid:
                     cell = _pool(scored, quantity)
                     if cell is not None:
                         cells[tracker, benchmark, quantity] = cell
-    reported = {
-        (tracker, benchmark, quantity.length): cell
-        for (tracker, benchmark, quantity), cell in measured.items()
-        if paper.reports(quantity)
-    }
-    return Grid(study, measured, reported, curves)
+            found = (scores.attributes for _, scores in reached)
+            attributes[benchmark] = attributes.get(benchmark, frozenset()).union(*found)
+    reported: dict[Key, Cell] = {}
+    for (tracker, benchmark, quantity), cell in measured.items():
+        aspect = paper.aspect(quantity)
+        if aspect is not None:
+            reported.setdefault((tracker, benchmark, aspect), cell)
+    return Grid(study, measured, reported, curves, attributes)
 
 
 def rows(grid: Grid, paper: Paper) -> Iterator[dict[str, object]]:
@@ -161,7 +162,8 @@ def rows(grid: Grid, paper: Paper) -> Iterator[dict[str, object]]:
     measurements of speed, which have no interval.
     """
     for (tracker, benchmark, quantity), cell in grid.measured.items():
-        printed = paper.cells.get((tracker, benchmark, quantity.length)) if paper.reports(quantity) else None
+        aspect = paper.aspect(quantity)
+        printed = paper.cells.get((tracker, benchmark, aspect)) if aspect is not None else None
         trials = grid.study.trials_of(tracker)
         folds = sorted({trial.fold for trial in trials if trial.fold is not None})
         place = {"study": grid.study.name, "tracker": tracker, "benchmark": benchmark}

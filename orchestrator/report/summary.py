@@ -14,7 +14,7 @@ from trackers.evaluation.results import ALL
 
 @dataclass(frozen=True)
 class Summary:
-    """One table. quantities: its columns, those of whole data sets first, by measure. subsets: attributes and tags."""
+    """One table. measures: its columns. subsets: attributes of sequences and tags of frames; tags: these alone."""
 
     grid: Grid
     benchmark: str
@@ -22,6 +22,7 @@ class Summary:
     convention: str
     measures: tuple[str, ...]
     subsets: tuple[str, ...]
+    tags: tuple[str, ...]
 
     @property
     def place(self) -> dict[str, object]:
@@ -78,7 +79,8 @@ def summaries(grid: Grid) -> Iterable[Summary]:
             own = [q for q in found if (q.protocol, q.convention) == (protocol, convention)]
             measures = tuple(dict.fromkeys(q.measure for q in own))
             subsets = tuple(sorted({q.subset for q in own} - {ALL}))
-            yield Summary(grid, benchmark, protocol, convention, measures, subsets)
+            tags = tuple(subset for subset in subsets if subset not in grid.attributes.get(benchmark, ()))
+            yield Summary(grid, benchmark, protocol, convention, measures, subsets, tags)
 
 
 def shown(measure: str, value: float) -> str:

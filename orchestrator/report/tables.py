@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from orchestrator.report import paper, results, scores
+from orchestrator.report.paper import Aspect
 from orchestrator.report.summary import Summary, shown, summaries
 
 _TRACKER, _CELL, _WIDE = 22, 13, 18  # widths in characters
@@ -63,19 +64,18 @@ def _speeds(study: results.Study) -> str:
 
 
 def _by_length(study: results.Study, grid: scores.Grid, measure: str) -> str:
-    measure = measure.replace("_", " ")
-    lines = [f"{study.name}: {measure}, mean ± std over sequences, by length in frames"]
+    lines = [f"{study.name}: {measure.replace('_', ' ')}, mean ± std over sequences, by length in frames"]
     for benchmark in study.benchmarks:
         lines += ["", f"{benchmark:<{_TRACKER}}" + "".join(f"{length:>{_CELL}}" for length in study.lengths)]
         for tracker in study.trackers:
-            cells = [cell_text(grid, tracker, benchmark, length) for length in study.lengths]
+            cells = [_cell_text(grid, tracker, benchmark, Aspect(measure, length)) for length in study.lengths]
             lines.append(f"  {tracker:<{_TRACKER - 2}}" + "".join(f"{text:>{_CELL}}" for text in cells))
     return "\n".join(lines)
 
 
-def cell_text(grid: scores.Grid, tracker: str, benchmark: str, length: int) -> str:
+def _cell_text(grid: scores.Grid, tracker: str, benchmark: str, aspect: Aspect) -> str:
     """ "0.61 ± 0.11", "failed" or "-"."""
-    cell = grid.get(tracker, benchmark, length)
+    cell = grid.cells.get((tracker, benchmark, aspect))
     if cell is not None:
         return f"{cell.mean:.2f} ± {cell.std:.2f}"
     return "failed" if grid.failed(tracker, benchmark) else "-"

@@ -56,15 +56,31 @@ def paired(a: Score, b: Score, resamples: int = RESAMPLES, seed: int = 0) -> Est
     kinds = [(s.measure, s.convention, s.protocol, s.subset, s.length) for s in (a, b)]
     if kinds[0] != kinds[1]:
         raise ValueError(f"expected two scores of one kind, got {kinds[0]} and {kinds[1]}")
-    places = [{s.sequences[i]: i for i in np.flatnonzero(_contributes(s)).tolist()} for s in (a, b)]
-    shared = sorted(places[0].keys() & places[1].keys())
-    if not shared:
-        return Estimate(np.nan, np.nan, np.nan, 0)
-    rows = [np.array([place[name] for name in shared]) for place in places]
-    effect = _values(a, rows[0], np.ones((1, len(shared)))) - _values(b, rows[1], np.ones((1, len(shared))))
-    counts = _resampled(len(shared), resamples, (seed, 0))
-    low, high = _middle(_values(a, rows[0], counts) - _values(b, rows[1], counts))
-    return Estimate(float(effect[0]), low, high, len(shared))
+    return paired_mean([[(a, b)]], resamples, seed)
+
+
+def paired_mean(strata: Sequence[Sequence[tuple[Score, Score]]], resamples: int = RESAMPLES, seed: int = 0) -> Estimate:
+    """The mean of many differences a - b of scores, each pooled as its measure says.
+
+    strata: sets of sequences, each with the pairs measured on it. Of a set, those sequences count that contribute
+    to all of its scores; they are resampled for all its pairs at once. NaN where a set has none; n: of all sets.
+    """
+    pairs = sum(len(stratum) for stratum in strata)
+    whole, total, n = 0.0, np.zeros(resamples), 0
+    for i, stratum in enumerate(strata):
+        scores = [score for pair in stratum for score in pair]
+        places = [{s.sequences[row]: row for row in np.flatnonzero(_contributes(s)).tolist()} for s in scores]
+        shared = sorted(set.intersection(*(set(place) for place in places)))
+        if not shared:
+            return Estimate(np.nan, np.nan, np.nan, 0)
+        counts = _resampled(len(shared), resamples, (seed, i))
+        for score, place, sign in zip(scores, places, (1, -1) * len(stratum), strict=True):
+            rows = np.array([place[name] for name in shared])
+            whole += sign * float(_values(score, rows, np.ones((1, len(shared))))[0])
+            total += sign * _values(score, rows, counts)
+        n += len(shared)
+    low, high = _middle(total / pairs)
+    return Estimate(whole / pairs, low, high, n)
 
 
 def band(score: Score, resamples: int = RESAMPLES // 10, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

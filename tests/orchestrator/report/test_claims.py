@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from math import inf
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from orchestrator.report import claims, paper
 from orchestrator.report.claims import decide
-from orchestrator.report.paper import Claim, Paper, PaperTable, Printed
+from orchestrator.report.paper import Aspect, Claim, Key, Paper, PaperTable, Printed
 from orchestrator.report.results import Quantity, Study
 from orchestrator.report.scores import Cell, Grid
 
@@ -24,13 +25,17 @@ def cell_of(names: tuple[str, ...], values: np.ndarray, length: int) -> Cell:
     return Cell(Quantity("average_overlap", "one_pass", length), names, terms, np.ones_like(terms))
 
 
+def key(tracker: str, benchmark: str, length: int) -> Key:
+    return tracker, benchmark, Aspect("average_overlap", length)
+
+
 def grid(means: dict[tuple[str, str, int], float], spread: dict[str, float] | None = None) -> Grid:
     """A study of trackers A and B whose scores share the sequences' difficulty, and differ a little at random."""
     cells = {}
     for i, ((tracker, benchmark, length), mean) in enumerate(means.items()):
         own = np.random.default_rng(i).normal(0, 0.01, len(NAMES))
         values = mean + (spread or {}).get(tracker, 1.0) * (HARD - HARD.mean()) + own - own.mean()
-        cells[tracker, benchmark, length] = cell_of(NAMES, values, length)
+        cells[key(tracker, benchmark, length)] = cell_of(NAMES, values, length)
     return Grid(Study("s", "sample", {}, LENGTHS, ("A", "B"), SETS, ()), {}, cells)
 
 
@@ -54,22 +59,25 @@ def found(one: Claim, study: Grid, tables: tuple[PaperTable, ...] = ()) -> claim
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "margin", "verdict"),
+    ("low", "high", "claimed", "verdict"),
     [
-        (0.01, 0.2, None, "holds"),
-        (-0.2, -0.01, None, "does not hold"),
-        (-0.01, 0.2, None, "undecided"),
-        (0.0, 0.2, None, "undecided"),
-        (-0.04, 0.04, 0.05, "holds"),
-        (-0.04, 0.06, 0.05, "undecided"),
-        (0.06, 0.08, 0.05, "does not hold"),
-        (-0.08, -0.06, 0.05, "does not hold"),
-        (-0.2, 0.2, 0.05, "undecided"),
+        (0.01, 0.2, (0, inf), "holds"),
+        (-0.2, -0.01, (0, inf), "does not hold"),
+        (-0.01, 0.2, (0, inf), "undecided"),
+        (0.0, 0.2, (0, inf), "undecided"),
+        (-0.04, 0.04, (-0.05, 0.05), "holds"),
+        (-0.04, 0.06, (-0.05, 0.05), "undecided"),
+        (0.06, 0.08, (-0.05, 0.05), "does not hold"),
+        (-0.08, -0.06, (-0.05, 0.05), "does not hold"),
+        (-0.2, 0.2, (-0.05, 0.05), "undecided"),
+        (-0.2, 0.04, (-inf, 0.05), "holds"),
+        (-0.2, 0.06, (-inf, 0.05), "undecided"),
+        (0.06, 0.2, (-inf, 0.05), "does not hold"),
     ],
 )
-def test_an_interval_decides(low: float, high: float, margin: float | None, verdict: str) -> None:
-    """An interval wholly on one side of the boundary decides; one across it leaves the claim undecided."""
-    assert decide(low, high, margin) == verdict
+def test_an_interval_decides(low: float, high: float, claimed: tuple[float, float], verdict: str) -> None:
+    """An interval wholly on one side of a boundary decides; one across it leaves the claim undecided."""
+    assert decide(low, high, claimed) == verdict
 
 
 def test_differences_are_paired() -> None:
@@ -89,7 +97,7 @@ def test_one_bad_cell_breaks_a_claim_about_every_cell_only() -> None:
     finding = found(claim("better_in_every_cell"), grid(means))
     assert finding.verdict == "does not hold"
     assert finding.holding == 3
-    assert [c.first for c in finding.contrasts if c.verdict == "does not hold"] == [("A", "two", 40)]
+    assert [c.first for c in finding.contrasts if c.verdict == "does not hold"] == [key("A", "two", 40)]
 
 
 def test_a_cell_across_zero_leaves_every_cell_undecided() -> None:
@@ -110,7 +118,7 @@ def test_falling_compares_neighbouring_lengths_of_one_tracker() -> None:
     assert finding.verdict == "holds"
     assert finding.estimate is not None
     assert finding.estimate.effect == pytest.approx(0.03)
-    assert [(c.first, c.second) for c in finding.contrasts] == [(("A", s, 20), ("A", s, 40)) for s in SETS]
+    assert [(c.first, c.second) for c in finding.contrasts] == [(key("A", s, 20), key("A", s, 40)) for s in SETS]
     assert found(claim("falls_with_length", than=None), grid(even(0.5, 0.5, fall=-0.03))).verdict == "does not hold"
 
 
@@ -132,14 +140,14 @@ def test_a_claim_looks_only_at_its_benchmarks() -> None:
 @pytest.mark.parametrize(
     ("one", "missing"),
     [
-        (claim("better_on_average"), (("B", "two", 40),)),
+        (claim("better_on_average"), (key("B", "two", 40),)),
         (claim("better_on_average", benchmarks=("elsewhere",)), ()),
-        (claim("falls_with_length", "C"), tuple(("C", s, n) for s in SETS for n in LENGTHS)),
+        (claim("falls_with_length", "C"), tuple(key("C", s, n) for s in SETS for n in LENGTHS)),
     ],
 )
-def test_a_claim_with_a_hole_is_not_tested(one: Claim, missing: tuple[claims.Key, ...]) -> None:
+def test_a_claim_with_a_hole_is_not_tested(one: Claim, missing: tuple[Key, ...]) -> None:
     """Where any of its cells is missing a claim has no verdict and no numbers, and names what it lacks."""
-    means = {key: mean for key, mean in even(0.6, 0.5).items() if key != ("B", "two", 40)}
+    means = {place: mean for place, mean in even(0.6, 0.5).items() if place != ("B", "two", 40)}
     study = grid(means)
     finding = found(one, study)
     assert (finding.verdict, finding.estimate, finding.missing) == ("not tested", None, missing)
@@ -152,8 +160,8 @@ def test_sequences_that_one_side_lacks_do_not_count() -> None:
     """Only sequences that both trackers have are compared."""
     study = grid(even(0.6, 0.5))
     cells = {
-        key: cell_of(NAMES[:10], cell.values[:10, 0], 20) if key == ("B", "one", 20) else cell
-        for key, cell in study.cells.items()
+        place: cell_of(NAMES[:10], cell.values[:10, 0], 20) if place == key("B", "one", 20) else cell
+        for place, cell in study.cells.items()
     }
     finding = found(claim("better_on_average", benchmarks=("one",)), Grid(study.study, {}, cells))
     assert [contrast.estimate.n for contrast in finding.contrasts] == [10, 60]
@@ -163,9 +171,9 @@ def test_trackers_without_a_sequence_in_common_are_not_compared() -> None:
     """Two trackers that were tested on different sequences leave the claim not tested."""
     study = grid(even(0.6, 0.5))
     other = {
-        key: cell_of(tuple(f"x{name}" for name in NAMES), c.values[:, 0], key[2])
-        for key, c in study.cells.items()
-        if key[0] == "B"
+        place: cell_of(tuple(f"x{name}" for name in NAMES), c.values[:, 0], place[2].length or 0)
+        for place, c in study.cells.items()
+        if place[0] == "B"
     }
     finding = found(claim("better_on_average"), Grid(study.study, {}, {**study.cells, **other}))
     assert (finding.verdict, finding.contrasts) == ("not tested", ())
@@ -187,7 +195,7 @@ def test_the_papers_own_numbers_stand_beside() -> None:
     """Each cell carries the same difference from the paper's tables, and the finding counts those that agree."""
     table = PaperTable(
         1,
-        LENGTHS,
+        tuple(Aspect("average_overlap", length) for length in LENGTHS),
         {
             "A": {"one": (Printed(0.5, 0.1), Printed(0.3, 0.1)), "two": (Printed(0.4, 0.1), Printed(0.4, 0.1))},
             "B": {"one": (Printed(0.4, 0.2), Printed(0.4, 0.2)), "two": (Printed(0.3, 0.1), Printed(0.3, 0.1))},

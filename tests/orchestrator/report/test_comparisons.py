@@ -112,7 +112,7 @@ def vot_summary(write_results: Write, trials: list[dict[str, Any]]) -> Summary:
 
 def test_ranks_by_attribute_by_hand(vot_summary: Summary) -> None:
     """VOT ranks values attribute by attribute, then averages; equal trackers share their ranks."""
-    rows = list(comparisons.rank_rows(vot_summary, comparisons.comparisons(vot_summary)))
+    rows = list(comparisons.rank_rows(vot_summary, comparisons.rankings(vot_summary)))
     assert all(tuple(row) == comparisons.RANK_COLUMNS for row in rows)
     ranks = {(row["measure"], row["subset"], row["tracker"]): row["rank"] for row in rows}
     assert ranks["accuracy", "all", "ConvTracker"] == 1

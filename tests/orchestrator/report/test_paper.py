@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from orchestrator.report import claims, paper
-from orchestrator.report.paper import Paper, PaperTable, Printed
+from orchestrator.report.paper import Aspect, Paper, PaperTable, Printed
 
-TEXT = Path(__file__).parents[4] / "shared" / "papers" / "rectracker-2015.txt"
+AT_20 = Aspect("average_overlap", 20)
+TEXTS = Path(__file__).parents[4] / "shared" / "papers"
+STUDIES = {"rectracker": "rectracker-2015.txt", "goturn": "goturn-2016.txt"}
 
 
 @pytest.fixture(scope="module")
@@ -18,14 +20,20 @@ def rectracker() -> Paper:
 
 
 @pytest.fixture(scope="module")
-def text() -> str:
-    if not TEXT.exists():
-        pytest.skip(f"{TEXT} is absent: the paper's text is not part of the project")
-    return unicodedata.normalize("NFKC", TEXT.read_text(encoding="utf-8"))  # its ligatures become letters
+def goturn() -> Paper:
+    return paper.load("goturn")
 
 
-def test_every_cell_is_as_printed(rectracker: Paper, text: str) -> None:
+def text_of(study: str) -> str:
+    path = TEXTS / STUDIES[study]
+    if not path.exists():
+        pytest.skip(f"{path} is absent: the paper's text is not part of the project")
+    return unicodedata.normalize("NFKC", path.read_text(encoding="utf-8"))  # its ligatures become letters
+
+
+def test_every_cell_is_as_printed(rectracker: Paper) -> None:
     """Each table has the rows, columns and numbers of the paper's text, in its order."""
+    text = text_of("rectracker")
     for table in rectracker.tables:
         block = text[: text.index(f"Table {table.number}: Average")]
         block = block[block.rindex("Test Seq. Length") :]
@@ -34,19 +42,42 @@ def test_every_cell_is_as_printed(rectracker: Paper, text: str) -> None:
         ours = [
             table.cells[tracker][benchmark][i]
             for tracker in table.trackers
-            for i in range(len(table.lengths))
+            for i in range(len(table.columns))
             for benchmark in table.benchmarks
         ]
         assert printed == ours
         assert tuple(re.findall(r"MNIST-\w+-\w+", block)) == table.benchmarks
 
 
-def test_every_quote_is_in_the_paper(rectracker: Paper, text: str) -> None:
-    """Each claim quotes the paper word for word, from a part of it that exists."""
-    words = " ".join(text.split())
-    for claim in rectracker.claims:
-        assert claim.quote in words
-        assert claim.section.partition(", ")[2] in words
+def test_errors_are_as_printed(goturn: Paper) -> None:
+    """GOTURN's Table 1 has the variants of the paper's, row by row, each with its errors as they are called there."""
+    text = text_of("goturn")
+    [table] = goturn.tables
+    text = re.sub("</?b>", "", text)
+    lines = [[part.strip() for part in line.split("|")[1:-1]] for line in text.splitlines() if "|" in line]
+    header, _, *rows = lines
+    assert [f"{aspect.measure}s".replace("_", " ").capitalize() for aspect in table.columns] == header[1:]
+    assert [[Printed(float(cell)) for cell in row[1:]] for row in rows] == [
+        list(table.cells[tracker]["VOT2014"]) for tracker in table.trackers
+    ]
+    assert [row[0] for row in rows] == [
+        "L2 loss",
+        "No motion smoothness",
+        "Image training only",
+        "Video training only",
+        "Full method (Ours)",
+    ]
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_every_quote_is_in_the_paper(study: str) -> None:
+    """Each claim quotes the paper word for word, from a part of it that exists; a claim of ours quotes nothing."""
+    words = " ".join(text_of(study).split())
+    for claim in paper.load(study).claims:
+        assert (claim.quote is None) == (claim.section is None)
+        if claim.quote and claim.section:
+            assert claim.quote in words
+            assert (claim.section.partition(", ")[2] or claim.section) in words
 
 
 def test_tables_cover_the_study(rectracker: Paper) -> None:
@@ -56,22 +87,39 @@ def test_tables_cover_the_study(rectracker: Paper) -> None:
         assert all(tuple(sorted(rows)) == tuple(sorted(table.benchmarks)) for rows in table.cells.values())
 
 
-def test_claims_speak_of_what_the_paper_measured(rectracker: Paper) -> None:
-    """Each claim has a known check, and names only trackers and benchmarks that the tables have."""
+def test_claims_speak_of_what_was_measured(rectracker: Paper, goturn: Paper) -> None:
+    """Each claim has a name of its own and a known check; RecTracker's are of what its tables have."""
     trackers = {tracker for tracker, _, _ in rectracker.cells}
     benchmarks = {benchmark for _, benchmark, _ in rectracker.cells}
     for claim in rectracker.claims:
-        assert claim.check in claims.KINDS
         assert {claim.tracker, claim.than or claim.tracker} <= trackers
         assert set(claim.benchmarks) <= benchmarks
-    assert len({claim.name for claim in rectracker.claims}) == len(rectracker.claims)
+    for one in (rectracker, goturn):
+        assert len({claim.name for claim in one.claims}) == len(one.claims)
+        assert {claim.check for claim in one.claims} <= claims.KINDS.keys()
+
+
+@pytest.mark.parametrize("profile", ["sample", "paper"])
+def test_goturn_speaks_of_trackers_of_its_study(goturn: Paper, profile: str) -> None:
+    """Every tracker that a table, a claim or a chart names is a variant in the packaged profiles."""
+    yaml = pytest.importorskip("yaml")
+    profiles = Path(paper.__file__).parents[1] / "profiles"
+    study = yaml.safe_load((profiles / f"{profile}.yaml").read_text(encoding="utf-8"))["studies"].get("goturn")
+    if study is None:
+        pytest.skip(f"profile {profile} has no study goturn")
+    named = {tracker for tracker, _, _ in goturn.cells}
+    for claim in goturn.claims:
+        named |= {claim.tracker, claim.than or claim.tracker, *claim.through}
+    for shown in (*goturn.charts, *goturn.pictures):
+        named |= set(shown.trackers)
+    assert named <= set(study["trackers"])
 
 
 def test_tables_may_not_contradict_each_other() -> None:
     """A number that two tables print differently is refused, with the place."""
-    first = PaperTable(1, (20,), {"A": {"set": (Printed(0.5, 0.1),)}})
-    second = PaperTable(2, (20,), {"A": {"set": (Printed(0.6, 0.1),)}})
-    with pytest.raises(ValueError, match="table 2, A, set, length 20: expected .*0.5.* got .*0.6"):
+    first = PaperTable(1, (AT_20,), {"A": {"set": (Printed(0.5, 0.1),)}})
+    second = PaperTable(2, (AT_20,), {"A": {"set": (Printed(0.6, 0.1),)}})
+    with pytest.raises(ValueError, match="table 2, A, set, .*length=20.*: expected .*0.5.* got .*0.6"):
         Paper(tables=(first, second))
 
 
@@ -84,12 +132,21 @@ def test_tables_may_not_contradict_each_other() -> None:
     ],
 )
 def test_a_torn_row_is_refused(broken: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A row of a table with a cell too few, or one that is no mean ± deviation, names file and row."""
+    """A row of a table with a cell too few, or one in another form than the others, names file and row."""
     monkeypatch.setattr(paper, "PAPERS", tmp_path)
     (tmp_path / "torn.yaml").write_text(
-        f"tables: [{{number: 1, lengths: [20, 40], cells: {{A: {{set: {broken}}}}}}}]\nclaims: []\npictures: []\n"
+        "{measure: m, claims: [], pictures: [], "
+        f"tables: [{{number: 1, lengths: [20, 40], cells: {{A: {{set: {broken}}}}}}}]}}\n"
     )
     with pytest.raises(ValueError, match=rf"torn.yaml: {message}"):
+        paper.load("torn")
+
+
+def test_a_missing_key_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file without a key that it needs names file and key."""
+    monkeypatch.setattr(paper, "PAPERS", tmp_path)
+    (tmp_path / "torn.yaml").write_text("measure: m\nclaims: []\npictures: []\n")
+    with pytest.raises(ValueError, match=r"torn.yaml: expected the key 'tables'"):
         paper.load("torn")
 
 
