@@ -56,15 +56,18 @@ class Examples:
         first, count = update * self.count // (self.crops + 1), self.count // (self.crops + 1) + 2
         of, nth = numbers // (self.crops + 1) - first, numbers % (self.crops + 1)  # (B,), (B,)
         drawn = [self._draw(pair) for pair in range(first, first + count)]
-        images = [torch.from_numpy(image).to(device) for pair in drawn for image in pair[0]]  # before and after: 2P
-        boxes, looked_at, origins = (torch.from_numpy(np.stack(rows)) for rows in list(zip(*drawn, strict=True))[1:])
+        cuts = [source.pixels(item) for source, items, _ in drawn for item in items]  # before and after: 2P
+        boxes = torch.from_numpy(np.stack([source.boxes[items] for source, items, _ in drawn]))  # (P, 2, 4)
+        origins = torch.from_numpy(np.stack([source.origins[items] for source, items, _ in drawn]))  # (P, 2, 2)
+        looked_at = torch.from_numpy(np.stack([around for _, _, around in drawn]))  # (P, crops + 1, 4)
+
         target_windows = crops.windows(boxes[:, 0])  # (P, 4)
         windows = crops.windows(looked_at[of, nth])  # (B, 4)
         corners = crops.to_window(boxes[of, 1], windows).float()  # (B, 4)
         target_windows[:, :2] -= origins[:, 0]
         windows[:, :2] -= origins[of, 1]
         patches = crops.sample(
-            images,
+            [torch.from_numpy(cut).to(device) for cut in cuts],
             torch.cat([target_windows, windows]).to(device),  # (P + B, 4)
             self.size,
             torch.cat([2 * torch.arange(count), 2 * of + 1]).to(device),
@@ -72,8 +75,8 @@ class Examples:
         targets, searches = patches.split([count, self.count])
         return targets, searches, of.to(device), corners.to(device)
 
-    def _draw(self, pair: int) -> tuple[list[np.ndarray], np.ndarray, np.ndarray, np.ndarray]:
-        """Of a pair: pixels before and after, their boxes (2, 4), those looked around (crops + 1, 4), origins (2, 2)."""
+    def _draw(self, pair: int) -> tuple[Pack, np.ndarray, np.ndarray]:
+        """Of a pair: where it is from, its items before and after (2,), the boxes to search around (crops + 1, 4)."""
         rng = np.random.default_rng((self.seed, pair))
         which = pair % len(self.sources)
         source, starts = self.sources[which], self.starts[which]
@@ -81,5 +84,4 @@ class Examples:
         items = source.pairs[rng.integers(starts[video], starts[video + 1])]
         before, after = source.boxes[items]
         moved = draw(self.motion, after[None], source.frame_sizes[items[1:]], self.crops, rng)[0]  # (crops, 4)
-        looked_at = np.concatenate([before[None], moved])  # (crops + 1, 4)
-        return [source.pixels(item) for item in items], source.boxes[items], looked_at, source.origins[items]
+        return source, items, np.concatenate([before[None], moved])

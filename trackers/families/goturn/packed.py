@@ -48,8 +48,8 @@ def pack_videos(collection: Collection, reporter: Reporter) -> dict[str, Tensor]
     before = torch.nonzero(videos[1:] == videos[:-1])  # (p, 1)
     if not len(before):
         raise ValueError(
-            f"data set {collection.name}: expected at least one pair of successive labelled frames of one video, got "
-            f"{len(videos)} labelled frames with a box in {len(collection)} videos"
+            f"data set {collection.name}: expected at least one pair of successive labelled frames, got at most one "
+            f"with a box inside of it in each of {len(collection)} videos"
         )
     return {**packed, "pairs": torch.cat([before, before + 1], 1)}
 
@@ -58,15 +58,10 @@ def pack_images(collection: Collection, reporter: Reporter) -> dict[str, Tensor]
     """The labelled objects of still images; each is paired with itself (Section 4.1).
 
     Boxes that are NaN, empty or outside of the image are left out. Raises ValueError where none is left, and for
-    an image that cannot be read, by its name.
+    an image that cannot be read, by the name of its object.
     """
     packed = _pack(collection, reporter)
     items = torch.arange(len(packed["videos"]))
-    if not len(items):
-        raise ValueError(
-            f"data set {collection.name}: expected at least one pair of successive labelled frames, or a still image "
-            f"to pair with itself, got {len(collection)} images without a box in them"
-        )
     return {**packed, "pairs": torch.stack([items, items], 1)}
 
 
@@ -135,9 +130,14 @@ def _pack(collection: Collection, reporter: Reporter) -> dict[str, Tensor]:
             size, label = (right - left, bottom - top), number.get(sequence.label or "", -1)
             cuts.append(_Cut(file.tell(), size, (left, top), (width, height), box, video, label))
             file.write(pixels.data)
+        if not cuts:
+            raise ValueError(
+                f"data set {collection.name}: expected at least one pair of successive labelled frames, or the object "
+                f"of a still image, got {len(collection)} sequences without a box inside of its frame"
+            )
         file.flush()
-        pixels = np.memmap(file, np.uint8, "r+") if cuts else np.empty(0, np.uint8)
-    columns = [torch.from_numpy(np.array(column)) for column in zip(*cuts, strict=True)] or 7 * [torch.empty(0)]
+        pixels = np.memmap(file, np.uint8, "r+")
+    columns = [torch.from_numpy(np.array(column)) for column in zip(*cuts, strict=True)]
     names = json.dumps({"videos": [sequence.name for sequence in collection], "labels": labels})
     return {
         "pixels": torch.from_numpy(pixels),
