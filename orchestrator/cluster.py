@@ -290,7 +290,9 @@ class Cluster:
 
 
 def pack(path: Path) -> Packed:
-    """A folder's files by relative path."""
+    """A folder's files by relative path; one file by its name."""
+    if path.is_file():
+        return {path.name: path.read_bytes()}
     return {file.relative_to(path).as_posix(): file.read_bytes() for file in sorted(path.rglob("*")) if file.is_file()}
 
 

@@ -159,12 +159,17 @@ def _record(options: Options, paths: Paths) -> Record:
 def _refused(prospect: Prospect) -> dict[str, str]:
     """Jobs whose data cannot be read, by key, before anything is started."""
     places = {name: data.path for job in prospect.todo for name, data in job.data.items()}
+    datasets = prospect.params.datasets
     problems = {
         name: problem
         for name, path in places.items()
-        if (problem := _problem(prospect.params.datasets[name], path)) is not None
+        if (problem := _problem(datasets[name], path) if name in datasets else _no_file(path)) is not None
     }
     return {job.key: problems[name] for job in prospect.todo for name in job.data if name in problems}
+
+
+def _no_file(path: Path) -> str | None:
+    return None if path.is_file() else f"{path}: expected a file that the settings name, found none"
 
 
 def _problem(dataset: Dataset, path: Path) -> str | None:

@@ -43,6 +43,7 @@ class Dataset:
 
     format: the reader, a module of trackers.benchmarks. root: its folder. config: the reader's own. clip:
     where given, every sequence is made so many frames long, see `trackers.evaluation.clips.clip`.
+    groups: names of sequences by the name of a group; it becomes an attribute of each of them.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Dataset:
     root: Path
     config: Any
     clip: int | None = None
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,8 @@ class Variant:
 class Experiment:
     """One comparison: what trackers are trained on, and how they are then tested.
 
-    test: names of data sets. train: the name of one; None where all that is tested here comes ready.
+    test: names of data sets. train: the name of one, or of several by the role that each plays in training;
+    None where all that is tested here comes ready.
     folds: where more than 1, the tested data set is split into so many parts by sequence, drawn by
     `fold_seed`, and each part is tracked by what was trained on the others: cross-validation.
     benchmark: a name in `trackers.benchmarks.catalogue`, whose settings stand where those that follow are
@@ -73,11 +76,11 @@ class Experiment:
     taken under those protocols that it knows. convention ("trackmeet"): whose definition of the measures,
     see `trackers.evaluation.measure`. interval: from which length to which EAO is averaged (else by the
     rule, from the lengths of the sequences). legacy_rasterization: see `trackers.evaluation.results.Results`.
-    speed: whether to measure frames per second as well, each tracker alone on its node.
+    speed: whether to measure frames per second as well, each tracker alone on its node; or of which trackers.
     """
 
     test: tuple[str, ...]
-    train: str | None = None
+    train: str | dict[str, str] | None = None
     folds: int = 1
     fold_seed: int = 0
     benchmark: str | None = None
@@ -86,7 +89,7 @@ class Experiment:
     convention: Convention | None = None
     interval: tuple[int, ...] | None = None
     legacy_rasterization: bool | None = None
-    speed: bool = False
+    speed: bool | tuple[str, ...] = False
 
     def __post_init__(self) -> None:
         known = OWN if self.benchmark is None else catalogue.find(self.benchmark)
@@ -104,14 +107,31 @@ class Experiment:
             object.__setattr__(self, "protocols", tuple(p for p in known.protocols if p in defined) or known.protocols)
         self._check()
 
+    def measures_speed(self, tracker: str) -> bool:
+        """Whether that of this tracker is to be measured."""
+        return self.speed if isinstance(self.speed, bool) else tracker in self.speed
+
+    @property
+    def roles(self) -> Mapping[str, str]:
+        """The training data sets by role; one that is named alone has the role "train"."""
+        if isinstance(self.train, str):
+            return {"train": self.train}
+        return self.train or {}
+
+    @property
+    def trained_on(self) -> str | None:
+        """The names of the training data sets in one; None where there are none."""
+        return " + ".join(self.roles.values()) or None
+
     def _check(self) -> None:
         if not self.test:
             raise ValueError("test: expected at least one data set, got none")
         if self.folds < 1:
             raise ValueError(f"folds: expected at least 1, got {self.folds}")
-        if self.folds > 1 and self.train is not None and self.test != (self.train,):
+        if self.folds > 1 and self.roles and not set(self.test) <= set(self.roles.values()):
             raise ValueError(
-                f"folds: expected the training data {self.train} to be what is tested, got {', '.join(self.test)}"
+                f"folds: expected what is tested to be among the training data, {self.trained_on}, "
+                f"got {', '.join(self.test)}"
             )
         if self.interval is not None and not (len(self.interval) == 2 and 1 <= self.interval[0] <= self.interval[1]):
             raise ValueError(f"interval: expected two lengths in frames, from and to, got {list(self.interval)}")
@@ -237,7 +257,7 @@ def dataset_module(format: str) -> Any:
 def _dataset(name: str, entry: dict[str, Any], problems: _Problems) -> Dataset | None:
     where: Where = ("datasets", name)
     settings = dict(entry)
-    format, root, clip = settings.pop("format", None), settings.pop("root", None), settings.pop("clip", None)
+    format, root, clip, groups = (settings.pop(key, None) for key in ("format", "root", "clip", "groups"))
     for key, value in (("format", format), ("root", root)):
         if not isinstance(value, str):
             problems.say((*where, key), f"expected a string, got {_shown(value)}")
@@ -250,30 +270,46 @@ def _dataset(name: str, entry: dict[str, Any], problems: _Problems) -> Dataset |
     except ValueError as error:
         problems.say((*where, "format"), str(error))
         return None
-    return Dataset(name, format, Path(root), _convert(settings, module.Config, where, problems), clip)
+    members = _convert(groups or {}, dict[str, tuple[str, ...]], (*where, "groups"), problems)
+    return Dataset(name, format, Path(root), _convert(settings, module.Config, where, problems), clip, members)
 
 
 def _study(name: str, entry: _StudyFile, file: _File, problems: _Problems) -> Study:
     where: Where = ("studies", name)
     tested: set[tuple[str | None, str]] = set()
     for i, experiment in enumerate(entry.experiments):
-        for pair in ((experiment.train, test) for test in experiment.test):
+        for pair in ((experiment.trained_on, test) for test in experiment.test):
             if pair in tested:
                 problems.say((*where, "experiments", i), f"{pair[1]} is tested in an earlier experiment, too")
             tested.add(pair)
-        for dataset in (experiment.train, *experiment.test):
-            if dataset is not None and dataset not in file.datasets:
+        for dataset in (*experiment.roles.values(), *experiment.test):
+            if dataset not in file.datasets:
                 problems.say(
                     (*where, "experiments", i), f"no data set {dataset!r}; datasets has {', '.join(file.datasets)}"
                 )
-    trackers = [_variant(tracker, settings, where, problems) for tracker, settings in entry.trackers.items()]
-    return Study(
-        name,
-        entry.experiments,
-        tuple(variant for variant in trackers if variant is not None),
-        entry.lengths,
-        entry.seeds,
-    )
+    read = [_variant(tracker, settings, where, problems) for tracker, settings in entry.trackers.items()]
+    trackers = tuple(variant for variant in read if variant is not None and variant.config is not None)
+    _check_roles(where, entry.experiments, trackers, problems)
+    for i, experiment in enumerate(entry.experiments):
+        timed = () if isinstance(experiment.speed, bool) else experiment.speed
+        for strange in sorted(set(timed) - entry.trackers.keys()):
+            problems.say((*where, "experiments", i, "speed"), f"no tracker {strange!r}; expected some of the study's")
+    return Study(name, entry.experiments, trackers, entry.lengths, entry.seeds)
+
+
+def _check_roles(
+    study: Where, experiments: tuple[Experiment, ...], trackers: tuple[Variant, ...], problems: _Problems
+) -> None:
+    """Whether each experiment that trains has the data that each tracker's training reads."""
+    for i, experiment in enumerate(experiments):
+        for variant in trackers if experiment.roles else ():
+            read = {role for step in families.find(variant.family).steps(variant.config) for role in step.reads}
+            if not read <= experiment.roles.keys():
+                problems.say(
+                    (*study, "experiments", i, "train"),
+                    f"expected training data by the roles that {variant.name} reads, {', '.join(sorted(read))}; "
+                    f"got {', '.join(experiment.roles)}",
+                )
 
 
 def _variant(name: str, entry: dict[str, Any], study: Where, problems: _Problems) -> Variant | None:

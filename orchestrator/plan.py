@@ -15,6 +15,7 @@ from typing import Any
 from orchestrator.jobs import Data, Job, Resources, digest, in_order
 from orchestrator.params import Dataset, Experiment, Params, Study, Variant, dataset_module
 from trackers import families
+from trackers.training import Step
 
 # Pictures for the report: so many sequences of each data set, at these frames.
 PICTURES: dict[str, Any] = {"sequences": 2, "frames": [1, 4, 7, 10, 13, 16, 19]}
@@ -30,7 +31,7 @@ NO_PICTURES: dict[str, Any] = {"sequences": 0, "frames": []}
 
 @dataclass(frozen=True)
 class Trial:
-    """train: name of the training data; None for a tracker that is not trained.
+    """train: names of the training data, in one; None for a tracker that is not trained.
 
     training: its training jobs by step. tracking: by test data set and protocol. scores: its scoring
     jobs by test data set. speed: its measurements of speed by test data set, where asked for. fold:
@@ -102,9 +103,9 @@ def select(trials: list[Trial], studies: list[str], trackers: list[str]) -> list
 
 @dataclass(frozen=True)
 class _Entry:
-    """What one trial trains on and is tested in. part: of the cross-validation; None: everything."""
+    """What one trial trains on, by role, and is tested in. part: of the cross-validation; None: everything."""
 
-    train: str | None
+    train: Mapping[str, Dataset]
     tests: Mapping[str, Experiment]
     fold: int | None = None
     part: Mapping[str, int] | None = None
@@ -117,41 +118,44 @@ def _study(study: Study, params: Params, sources: Sources) -> Iterable[Trial]:
         # Where nothing is trained and nothing is drawn, no seed can matter.
         seeds = study.seeds if trained or family.stochastic else study.seeds[:1]
         for seed in seeds:
-            for entry in _entries(study, trained):
-                if entry.train is not None or not trained:
+            for entry in _entries(study, params, trained):
+                if entry.train or not trained:
                     yield _trial(study, params, variant, entry, seed, sources)
 
 
-def _entries(study: Study, trained: bool) -> Iterable[_Entry]:
+def _entries(study: Study, params: Params, trained: bool) -> Iterable[_Entry]:
     """The trials of one tracker and seed. One that is not trained is tested once, whatever others were trained on."""
     whole = [experiment for experiment in study.experiments if experiment.folds == 1]
     if trained:
         for experiment in whole:
-            yield _Entry(experiment.train, dict.fromkeys(experiment.test, experiment))
+            yield _Entry(_train(experiment, params), dict.fromkeys(experiment.test, experiment))
     elif whole:
-        yield _Entry(None, {test: experiment for experiment in whole for test in experiment.test})
+        yield _Entry({}, {test: experiment for experiment in whole for test in experiment.test})
     for experiment in study.experiments:
         for fold in range(experiment.folds if experiment.folds > 1 else 0):
             part = {"fold": fold, "of": experiment.folds, "seed": experiment.fold_seed}
             tests = dict.fromkeys(experiment.test, experiment)
-            yield _Entry(experiment.train if trained else None, tests, fold, part)
+            yield _Entry(_train(experiment, params) if trained else {}, tests, fold, part)
+
+
+def _train(experiment: Experiment, params: Params) -> Mapping[str, Dataset]:
+    return {role: params.datasets[name] for role, name in experiment.roles.items()}
 
 
 def _trial(study: Study, params: Params, variant: Variant, entry: _Entry, seed: int, sources: Sources) -> Trial:
+    train = " + ".join(dataset.name for dataset in entry.train.values()) or None
     title = " / ".join(
         part
         for part in (
             study.name,
             variant.name,
-            entry.train,
+            train,
             None if entry.fold is None else f"fold {entry.fold}",
             f"seed {seed}",
         )
         if part
     )
-    training = {}
-    if entry.train is not None:
-        training = _training(title, variant, params.datasets[entry.train], entry.part, seed, sources)
+    training = _training(title, variant, entry, seed, sources)
     trained = list(training.values())[-1] if training else None
     tracking: dict[tuple[str, str], Job] = {}
     scores: dict[str, Job] = {}
@@ -182,7 +186,7 @@ def _trial(study: Study, params: Params, variant: Variant, entry: _Entry, seed: 
             {protocol: tracking[test, protocol] for protocol in experiment.protocols},
             code=sources.code(SCORING),
         )
-        if experiment.speed:
+        if experiment.measures_speed(variant.name):
             speed[test] = _speed(
                 f"{title} / speed {test}", variant, params.datasets[test], entry.part, trained, sources
             )
@@ -190,7 +194,7 @@ def _trial(study: Study, params: Params, variant: Variant, entry: _Entry, seed: 
     return Trial(
         study=study.name,
         tracker=variant.name,
-        train=entry.train,
+        train=train,
         seed=seed,
         variant=variant,
         training=training,
@@ -203,22 +207,32 @@ def _trial(study: Study, params: Params, variant: Variant, entry: _Entry, seed: 
     )
 
 
-def _training(
-    title: str, variant: Variant, dataset: Dataset, part: Mapping[str, int] | None, seed: int, sources: Sources
-) -> dict[str, Job]:
+def _training(title: str, variant: Variant, entry: _Entry, seed: int, sources: Sources) -> dict[str, Job]:
     family = families.find(variant.family)
     jobs: dict[str, Job] = {}
-    for step in family.steps(variant.config):
+    for step in family.steps(variant.config) if entry.train else ():
+        # A fold leaves out what it tests, and all of what it does not test is trained on.
+        read = {role: (entry.train[role], _part(entry, entry.train[role])) for role in step.reads}
         jobs[step.name] = Job(
             "train",
             f"{title} / {step.name}",
-            {**_variant(variant), "step": step.name, "train": _dataset(dataset, part, "train"), "seed": seed},
+            {
+                **_variant(variant, step),
+                "step": step.name,
+                "train": {role: _dataset(dataset, part, "train") for role, (dataset, part) in read.items()},
+                "seed": seed if step.seeded else 0,
+            },
             {name: jobs[name] for name in step.needs},
-            {dataset.name: sources.data(dataset.root)},
-            sources.code([family.module, *_modules(dataset, part), "orchestrator.work"]),
+            {dataset.name: sources.data(dataset.root) for dataset, _ in read.values()}
+            | {path: sources.data(Path(path)) for path in step.files},
+            sources.code([family.module, *(m for pair in read.values() for m in _modules(*pair)), "orchestrator.work"]),
             Resources(sources.cpus, sources.gpus),
         )
     return jobs
+
+
+def _part(entry: _Entry, dataset: Dataset) -> Mapping[str, int] | None:
+    return entry.part if dataset.name in entry.tests else None
 
 
 def _tracking(
@@ -269,8 +283,12 @@ def _speed(
     )
 
 
-def _variant(variant: Variant) -> dict[str, Any]:
-    return {"family": variant.family, "settings": dataclasses.asdict(variant.config)}
+def _variant(variant: Variant, step: Step | None = None) -> dict[str, Any]:
+    """As arguments of a job: all its settings, or those that this step of its training depends on."""
+    config = variant.config
+    if step is not None and step.settings is not None:
+        config = type(config)(**{name: getattr(config, name) for name in step.settings})
+    return {"family": variant.family, "settings": dataclasses.asdict(config)}
 
 
 def _dataset(dataset: Dataset, part: Mapping[str, int] | None, side: str) -> dict[str, Any]:
@@ -279,6 +297,8 @@ def _dataset(dataset: Dataset, part: Mapping[str, int] | None, side: str) -> dic
     argument: dict[str, Any] = {"name": dataset.name, "format": dataset.format, "settings": settings}
     if dataset.clip is not None:
         argument["clip"] = dataset.clip
+    if dataset.groups and side == "test":
+        argument["groups"] = {group: list(members) for group, members in dataset.groups.items()}
     if part is not None:
         argument["part"] = {**part, "side": side}
     return argument

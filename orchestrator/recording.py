@@ -93,6 +93,7 @@ class Recording(Observer):
             if (folder / "curve.json").exists():
                 points = json.loads((folder / "curve.json").read_text())
                 self.record.metrics(trial.key, [Point(_curve(trial, job, n), v, s, t) for n, v, s, t in points])
+        if trial.training:  # the last step's weights are the trained tracker's
             self.record.artifact(trial.key, folder / "weights.pt", "weights")
         ended = 0
         for dataset, job in trial.scores.items():

@@ -137,10 +137,11 @@ def train(task: Task, output: Path, emit: Emit) -> dict[str, Any]:
     steps = {step.name: step for step in family.steps(config)}
     step = steps[task.arguments["step"]]
     inputs = Inputs(
-        data=_open(task, task.arguments["train"]),
+        data={role: _open(task, dataset) for role, dataset in task.arguments["train"].items()},
         seed=task.arguments["seed"],
         device=task.device,
         weights={role: load_weights(result.path) for role, result in task.inputs.items()},
+        files={path: _file(task.data[path].path) for path in step.files},
     )
     weights = step.run(inputs, config, JobReporter(task, emit))
     torch.save({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}, output / "weights.pt")
@@ -148,10 +149,15 @@ def train(task: Task, output: Path, emit: Emit) -> dict[str, Any]:
 
 
 def load_weights(folder: Path) -> dict[str, torch.Tensor]:
-    """The weights that a training job published, on the CPU."""
+    """The weights that a training job published, on the CPU; read from the file as they are looked at."""
     import torch
 
-    return torch.load(folder / "weights.pt", map_location="cpu", weights_only=True)
+    return torch.load(folder / "weights.pt", map_location="cpu", mmap=True, weights_only=True)
+
+
+def _file(path: Path) -> Path:
+    """A file that travels between machines does so in a folder of its own."""
+    return next(path.iterdir()) if path.is_dir() else path
 
 
 def track(task: Task, output: Path, emit: Emit) -> dict[str, Any]:
@@ -297,18 +303,23 @@ def _variant(task: Task) -> tuple[families.Family, Any]:
 
 
 def _open(task: Task, dataset: Mapping[str, Any]) -> Any:
-    """The data set of an argument {"name", "format", "settings", "clip", "part"}, from the folder of that name.
+    """The data set of an argument {"name", "format", "settings", "clip", "groups", "part"}, from its folder.
 
-    clip: where given, how long every sequence is made. part: where given, the sequences tested in one
-    fold, or (side "train") all others.
+    clip: where given, how long every sequence is made. groups: where given, the sequences of each, which
+    becomes their attribute. part: where given, the sequences tested in one fold, or (side "train") all others.
+    Raises ValueError for a group of a sequence that is not there.
     """
     module = params.dataset_module(dataset["format"])
     config = params.build(module.Config, dataset["settings"])
     opened = module.open(config, task.data[dataset["name"]].path, dataset["name"])
-    if not {"clip", "part"} & dataset.keys():
+    if not {"clip", "groups", "part"} & dataset.keys():
         return opened
     if not isinstance(opened, Collection):
-        raise ValueError(f"data set {dataset['name']}: expected sequences to clip or to split, got generated ones")
+        raise ValueError(
+            f"data set {dataset['name']}: expected sequences to clip, to group or to split, got generated ones"
+        )
+    for group, members in dataset.get("groups", {}).items():
+        opened = _grouped(opened, group, members)
     if "part" in dataset:
         part, names = dataset["part"], [sequence.name for sequence in opened]
         tested = folds.folds(names, part["of"], part["seed"])[part["fold"]]
@@ -316,3 +327,13 @@ def _open(task: Task, dataset: Mapping[str, Any]) -> Any:
     if "clip" in dataset:
         opened = replace(opened, sequences=tuple(clip(sequence, dataset["clip"]) for sequence in opened))
     return opened
+
+
+def _grouped(collection: Collection, group: str, members: list[str]) -> Collection:
+    """The collection, with this attribute of these sequences."""
+    inside = {sequence.name for sequence in collection.select(members)}
+    sequences = (
+        replace(sequence, attributes=(*sequence.attributes, group)) if sequence.name in inside else sequence
+        for sequence in collection
+    )
+    return replace(collection, sequences=tuple(sequences))

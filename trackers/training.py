@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -53,21 +54,36 @@ class Silent:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a step works on. data: the opened training data. weights: those of the steps it needs."""
+    """What a step works on.
 
-    data: Any
+    data: the opened training data, by the role that it plays. weights: those of the steps it needs, by
+    their names. files: where each of the files that it reads lies, by its name in the settings.
+    """
+
+    data: Mapping[str, Any]
     seed: int
     device: str = "cpu"
     weights: Mapping[str, Weights] = field(default_factory=dict)
+    files: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Step:
-    """One node of a family's training graph. needs: names of the steps whose weights it takes."""
+    """One node of a family's training graph; variants that agree on all that it depends on share its result.
+
+    needs: names of the steps whose weights it takes. reads: the training data that it looks at, by role
+    ("train" where an experiment names one data set). files: paths of other files that it reads.
+    settings: names of those settings that it depends on, or None for all; it sees the others at their defaults.
+    seeded: whether it draws random numbers.
+    """
 
     name: str
     run: Callable[[Inputs, Any, Reporter], Weights]
     needs: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ("train",)
+    files: tuple[str, ...] = ()
+    settings: tuple[str, ...] | None = None
+    seeded: bool = True
 
 
 @dataclass(frozen=True)
@@ -83,14 +99,19 @@ class Training:
     patience: int = 5  # epochs without a new lowest mean loss, after which training stops
     learning_rate: float = 1e-4
     decay: bool = False  # let the learning rate fall linearly, to 0 after the last epoch
+    drop_every: int | None = None  # updates after which, each time, the learning rate is a tenth of what it was
     report_every: int = 100  # updates whose mean is one point of a curve
     mixed_precision: bool = False  # bfloat16 autocast, on a GPU only
     capture: bool = False  # replay each update as one CUDA graph, on a GPU only
 
     def __post_init__(self) -> None:
-        for name in ("batch", "updates_per_epoch", "epochs", "patience", "report_every"):
+        for name in ("batch", "updates_per_epoch", "patience", "report_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
+        if self.epochs < 0:
+            raise ValueError(f"epochs: expected at least 0 (no training), got {self.epochs}")
+        if self.drop_every is not None and self.drop_every < 1:
+            raise ValueError(f"drop_every: expected at least 1 update, got {self.drop_every}")
         if not 0 < self.learning_rate < float("inf"):
             raise ValueError(f"learning_rate: expected a positive number, got {self.learning_rate}")
 
@@ -115,6 +136,7 @@ def fit(
     costs: Costs,
     training: Training,
     reporter: Reporter,
+    validate: Callable[[], Mapping[str, float]] = dict,
 ) -> Weights:
     """Train `model`, on the device where its parameters are; the weights, on the CPU.
 
@@ -124,6 +146,7 @@ def fit(
     `report_every` updates is reported as a metric of that name.
     optimizer: its groups' learning rates are those of the first update. With `capture` it must be able to
     step inside a CUDA graph, with learning rates that are tensors.
+    validate: more metrics, taken with the model in evaluation mode whenever costs are reported.
 
     A GPU is waited for only at reports, checkpoints and the ends of epochs. There a loss that was
     not finite raises DivergedError, with the number of its update.
@@ -161,7 +184,8 @@ def fit(
             )
 
     def factor(number: int) -> float:
-        return 1 - number / total if training.decay else 1.0
+        drops = number // training.drop_every if training.drop_every else 0
+        return (1 - number / total if training.decay else 1.0) * 0.1**drops
 
     def state() -> dict[str, Any]:
         check()
@@ -192,6 +216,10 @@ def fit(
             since = at // training.report_every * training.report_every
             for name, curve in curves.items():
                 reporter.metric(name, float(curve[since : at + 1].mean()), done)
+            model.eval()
+            for name, score in validate().items():
+                reporter.metric(name, score, done)
+            model.train()
         if at + 1 == length:
             mean = float(curves["loss"].mean())
             best, stale = (mean, 0) if mean < best else (best, stale + 1)

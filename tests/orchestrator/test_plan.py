@@ -118,7 +118,7 @@ def test_folds_are_trials_of_their_own(project, params, trials):
     assert second.name == "Mover / test / fold 1"
     (fit,) = second.training.values()
     (track,) = second.tracking.values()
-    assert fit.arguments["train"]["part"] == {"fold": 1, "of": 4, "seed": 7, "side": "train"}
+    assert fit.arguments["train"]["train"]["part"] == {"fold": 1, "of": 4, "seed": 7, "side": "train"}
     assert track.arguments["test"]["part"] == {"fold": 1, "of": 4, "seed": 7, "side": "test"}
     assert len({job.key for trial in found for job in trial.jobs}) == 4 * (2 * 3 + 2)
 
@@ -153,7 +153,7 @@ def test_speed_is_measured_alone_where_asked_for(project, params, trials):
         ({"measures": ["success_auc"], "convention": "vot"}, "convention: success_auc is defined by .*; got 'vot'"),
         ({"benchmark": "otb2014"}, "benchmark: expected one of otb2015, .*got otb2014"),
         ({"folds": 0}, "folds: expected at least 1, got 0"),
-        ({"folds": 2}, "folds: expected the training data train to be what is tested, got test"),
+        ({"folds": 2}, "folds: expected what is tested to be among the training data, train, got test"),
         ({"test": []}, "test: expected at least one data set"),
     ],
 )

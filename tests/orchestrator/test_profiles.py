@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from orchestrator.params import PROFILES, load
 from orchestrator.report import paper
-from trackers.families import kcf, rectracker
+from trackers.families import goturn, kcf, rectracker
 
 PAPER = load(PROFILES / "paper.yaml")
-[STUDY] = PAPER.studies
+STUDIES = {study.name: study for study in PAPER.studies}
+STUDY = STUDIES["rectracker"]
 TRACKERS = {variant.name: variant.config for variant in STUDY.trackers}
+GOTURNS = {variant.name: variant.config for variant in STUDIES["goturn"].trackers}
 
 # What Gan et al. 2015 print, in their words.
 FRAMES = {  # Section 4
@@ -38,6 +42,32 @@ MODELS = {  # Section 5 and Appendices A and B
     "minibatches of size 32 examples": ("RecTracker-ID", "training.batch", 32),
     "up to 50 epochs": ("RecTracker-ID", "training.epochs", 50),
 }
+# What Held et al. 2016 print, in their words.
+GOTURN = {
+    "the first five convolutional layers of the CaffeNet architecture": ("backbone.layout", "caffenet"),
+    "3 fully connected layers, each with 4096 nodes": ("units", 4096),
+    "we use k_1 = k_2 = 2": ("context", 2.0),
+    "we train the network with an L1 loss": ("loss", "l1"),
+    "chosen via cross-validation to be b_x = 1/5": ("motion.shift_scale", 1 / 5),
+    "and b_s = 1/15": ("motion.size_scale", 1 / 15),
+    "gamma_w, gamma_h in (0.6, 1.4)": ("motion.size_limit", 0.4),
+    "it must contain at least half of the target object in each dimension": ("motion.half_inside", "window"),
+    "each training example is alternately taken from a video or from an image": ("sources", ("videos", "images")),
+    "we use k_3 = 10": ("crops", 10),
+    "we use a batch size of 50": ("training.batch", 50),
+    "a learning rate of 1e-5": ("training.learning_rate", 1e-5),
+    "leaving us with 307 videos to be used for training": ("videos", 307),
+}
+ABLATIONS = {  # Sections 6.2 and 6.4, Table 1, Figure 5
+    "L2 loss": ("GOTURN-L2", {"loss": "l2"}),
+    "No motion smoothness": ("GOTURN-Uniform", {"motion": goturn.Motion(kind="uniform")}),
+    "Image training only": ("GOTURN-Images", {"sources": ("images",)}),
+    "Video training only": ("GOTURN-Videos", {"sources": ("videos",)}),
+    "the network only receives the current frame as input": ("GOTURN-Current", {"previous": False}),
+    "training from 14": ("GOTURN-14", {"videos": 14}),
+    "37": ("GOTURN-37", {"videos": 37}),
+    "157": ("GOTURN-157", {"videos": 157}),
+}
 
 
 def value(config: object, path: str) -> object:
@@ -60,6 +90,26 @@ def test_the_paper_profile_has_the_papers_models(words):
     assert value(TRACKERS[name], path) == printed
 
 
+@pytest.mark.parametrize("words", GOTURN)
+def test_the_paper_profile_has_goturn(words):
+    """Each number that Sections 3 to 5 of Held et al. print stands in the `paper` profile."""
+    path, printed = GOTURN[words]
+    assert value(GOTURNS["GOTURN"], path) == printed
+
+
+@pytest.mark.parametrize("words", ABLATIONS)
+def test_an_ablation_differs_in_one_thing(words):
+    """What Held et al. leave out or change is all in which that variant differs from the full method."""
+    name, changed = ABLATIONS[words]
+    assert GOTURNS[name] == replace(GOTURNS["GOTURN"], **changed)
+
+
+def test_still_images_are_filtered_as_printed():
+    """Objects that fill "at least 66% of the size of the image in either dimension" are no training examples (5.1)."""
+    [experiment] = STUDIES["goturn"].experiments
+    assert PAPER.datasets[experiment.roles["images"]].config.largest == 0.66
+
+
 def test_a_training_set_has_3200000_examples():
     """Epochs, updates and minibatches come to the "3,200,000 randomly-generated examples" of Appendix B."""
     training = TRACKERS["RecTracker-ID"].training
@@ -67,7 +117,9 @@ def test_a_training_set_has_3200000_examples():
 
 
 def test_defaults_are_the_papers():
-    """A family without settings is the paper's: RecTracker-ID, and KCF with the HOG settings of its own paper."""
+    """A family without settings is the paper's: RecTracker-ID, GOTURN, and KCF with the HOG of its own paper."""
+    full = GOTURNS["GOTURN"]  # but for the file of its convolutional weights
+    assert replace(full, backbone=replace(full.backbone, weights=None)) == goturn.Config()
     assert TRACKERS["RecTracker-ID"] == rectracker.Config()
     assert kcf.tracker(TRACKERS["KerCorrTracker"], {}, "cpu").config == kcf.tracker(kcf.Config(), {}, "cpu").config
 
@@ -86,14 +138,14 @@ def test_what_is_compared_is_what_the_tables_have():
     benchmarks = {name for table in reported.tables for cells in table.cells.values() for name in cells}
     assert trackers == set(TRACKERS)
     assert benchmarks == {name for experiment in STUDY.experiments for name in experiment.test}
-    assert {tuple(table.lengths) for table in reported.tables} == {STUDY.lengths}
+    assert {tuple(column.length for column in table.columns) for table in reported.tables} == {STUDY.lengths}
     assert all(reported.measure in experiment.measures for experiment in STUDY.experiments)
 
 
 def test_no_test_shapes_are_trained_on():
     """Novel digit classes are never trained on, and test digits never train (Section 4)."""
     for experiment in STUDY.experiments:
-        train = PAPER.datasets[experiment.train].config
+        train = PAPER.datasets[experiment.roles["train"]].config
         assert (train.split, train.overlaid) == ("train", 1)
         for name in experiment.test:
             test = PAPER.datasets[name].config

@@ -206,7 +206,9 @@ def test_rehearsal_leaves_no_trace():
     assert all(torch.equal(value, copy) for value, copy in zip(made, kept, strict=True))
 
 
-@pytest.mark.parametrize("wrong", [{"batch": 0}, {"epochs": 0}, {"patience": 0}, {"learning_rate": -1.0}])
+@pytest.mark.parametrize(
+    "wrong", [{"batch": 0}, {"epochs": -1}, {"drop_every": 0}, {"patience": 0}, {"learning_rate": -1.0}]
+)
 def test_settings_out_of_range_are_refused(wrong):
     """A setting outside its range is refused by name."""
     with pytest.raises(ValueError, match=next(iter(wrong))):

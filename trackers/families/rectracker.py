@@ -276,13 +276,13 @@ def to_boxes(corners: Tensor, image_size: int) -> Tensor:
 
 
 def train(inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
-    """Appendix B: RMSProp on clips from `inputs.data.clips`, fresh ones at every update."""
+    """Appendix B: RMSProp on clips from the training data's `clips`, fresh ones at every update."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(inputs.seed)
         model = Model(config).to(inputs.device)
 
     def batch(update: int) -> tuple[Tensor, ...]:
-        return inputs.data.clips(config.training.batch, seed=inputs.seed, index=update, device=inputs.device)
+        return inputs.data["train"].clips(config.training.batch, seed=inputs.seed, index=update, device=inputs.device)
 
     def costs(frames: Tensor, boxes: Tensor) -> dict[str, Tensor]:
         corners = to_corners(boxes, config.image_size)  # (N, T, 4)

@@ -28,7 +28,7 @@ def steps(config: Config) -> list[Step]:
 
 
 def fit(inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
-    assert len(inputs.data) > 0
+    assert len(inputs.data["train"]) > 0
     state = reporter.resume() or {"update": 0, "motion": torch.zeros(2), "noise": torch.zeros(2)}
     motion, noise = state["motion"], state["noise"]
     for update in range(state["update"], config.updates):

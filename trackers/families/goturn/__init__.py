@@ -1,0 +1,229 @@
+"""GOTURN (Held, Thrun, Savarese 2016, "Learning to Track at 100 FPS with Deep Regression Networks").
+
+A network sees a crop of the frame before, around the target, and the same window of the current frame, and says
+where in it the target is. It learns this offline, from pairs of labelled frames of videos and from still images
+(Section 4), and never again: tracking is one forward pass a frame (Section 3.4).
+
+    network     Figure 2                                 packed      what training looks at, cut once
+    motion      Section 4.2                              examples    Section 4.1 and 4.3: minibatches
+    tracking    Section 3.4                              pretraining convolutions, where no file is named
+
+The ablations of Sections 6.2 and 6.4 and Figure 5 are settings of one variant each: `previous`, `loss`,
+`motion.kind`, `sources`, `videos`.
+
+Where the paper is silent, this is as the authors' code has it: the sizes of crops in whole pixels, initial weights,
+biases that learn twice as fast as weights and do not decay, a learning rate that falls to a tenth every 100,000
+batches, and 450,000 batches. Readings of ours: the learning rate of 1e-5 is that of the fully connected weights;
+a loss is summed over a batch, not averaged (as the code does; the L2 loss is half of the squared error, as Caffe has
+it); momentum is torch's, which does not carry the old learning rate over a drop of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trackers.backbones import alexnet
+from trackers.families.goturn import packed
+from trackers.families.goturn.examples import Examples
+from trackers.families.goturn.motion import Motion
+from trackers.families.goturn.network import SCALE, Model
+from trackers.families.goturn.packed import Pack
+from trackers.families.goturn.pretraining import Pretraining, pretrain
+from trackers.families.goturn.tracking import GOTURN
+from trackers.tracker import Tracker
+from trackers.training import Inputs, Reporter, Step, Training, Weights, fit
+
+VALIDATED = 4  # batches, by which the error on held-out videos is measured
+VIDEOS = 307  # of ALOV300++, less those of VOT2014 (Section 5.1)
+
+
+@dataclass(frozen=True)
+class Config:
+    """One variant; the defaults are the paper's full method.
+
+    sources: what is trained on. videos: of the paper's 307 training videos, so many, drawn by the seed; of other
+    data, the same share. validation: share of each category's videos that is not trained on, but by which the
+    error is measured meanwhile (Section 5.1: 56 of 307, in the authors' code the last fifth of each category).
+    """
+
+    backbone: alexnet.Config = field(default_factory=alexnet.Config)  # Section 3.3: CaffeNet
+    pretraining: Pretraining = field(default_factory=Pretraining)  # where backbone.weights names no file
+    size: int = 227  # pixels of a crop, CaffeNet's
+    context: float = 2.0  # k_1 = k_2 (Section 3.2)
+    units: int = 4096  # Section 3.3
+    initial_std: float = 0.005
+    dropout: float = 0.5  # Section 3.3: "as in CaffeNet"
+    previous: bool = True  # False: the network of Section 6.2 that sees the current frame only
+    loss: Literal["l1", "l2"] = "l1"  # Sections 4 and 6.4
+    sources: tuple[Literal["videos", "images"], ...] = ("videos", "images")  # Section 4.3
+    motion: Motion = field(default_factory=Motion)  # Section 4.2
+    crops: int = 10  # k_3 (Section 4.3)
+    videos: int = VIDEOS  # Figure 5: 14, 37, 157, 307
+    validation: float = 0.0
+    momentum: float = 0.9  # CaffeNet's, as the two below
+    weight_decay: float = 5e-4
+    bias_rate: float = 2.0  # how much faster biases learn than weights
+    training: Training = field(
+        default_factory=lambda: Training(  # Section 4.3: batches of 50, a learning rate of 1e-5
+            batch=50, updates_per_epoch=1000, epochs=450, patience=450, learning_rate=1e-5, drop_every=100_000
+        )
+    )
+
+    def __post_init__(self) -> None:
+        for name in ("size", "units", "crops"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
+        if not self.sources or len(set(self.sources)) < len(self.sources):
+            raise ValueError(f"sources: expected videos, images or both, got {list(self.sources)}")
+        for name, low in (("dropout", 0), ("validation", 0)):
+            if not low <= getattr(self, name) < 1:
+                raise ValueError(f"{name}: expected a share in [0, 1), got {getattr(self, name)}")
+        if not 1 <= self.videos <= VIDEOS:
+            raise ValueError(f"videos: expected 1 to {VIDEOS}, got {self.videos}")
+        if self.context < 1:
+            raise ValueError(f"context: expected at least 1, the target's own size, got {self.context}")
+
+
+def steps(config: Config) -> list[Step]:
+    """Crops are cut, and convolutions learnt or read, once for all variants that agree on them."""
+    files = () if config.backbone.weights is None else (config.backbone.weights,)
+    learns = not files
+    packs = {
+        "videos": Step("videos", pack_videos, reads=("videos",), settings=(), seeded=False),
+        "images": Step("images", pack_images, reads=("images",), settings=(), seeded=False),
+    }
+    wanted = [name for name in packs if name in config.sources or (name == "images" and learns)]
+    backbone = (
+        Step("backbone", learn_backbone, ("images",), reads=(), settings=("backbone", "size", "pretraining"))
+        if learns
+        else Step("backbone", read_backbone, reads=(), files=files, settings=("backbone",), seeded=False)
+    )
+    return [*(packs[name] for name in wanted), backbone, Step("train", train, ("backbone", *config.sources), reads=())]
+
+
+def pack_videos(inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
+    """Successive labelled frames of the training videos, cut to what crops can reach."""
+    return packed.pack_videos(inputs.data["videos"], reporter)
+
+
+def pack_images(inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
+    """The objects of the still images, cut to what crops can reach."""
+    return packed.pack_images(inputs.data["images"], reporter)
+
+
+def learn_backbone(inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
+    """Convolutional weights, learnt on the still images."""
+    images = Pack(inputs.weights["images"])
+    return pretrain(images, config.backbone, config.size, config.pretraining, inputs.seed, inputs.device, reporter)
+
+
+def read_backbone(inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
+    """Convolutional weights from the file that the settings name."""
+    [path] = inputs.files.values()
+    return alexnet.read(path, config.backbone)
+
+
+def train(inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
+    """Section 4: stochastic gradient descent on the fully connected layers."""
+    training, device = config.training, inputs.device
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(inputs.seed)
+        model = _model(config)
+    model.backbone.load_state_dict(dict(inputs.weights["backbone"]))
+    model.to(device)
+    learning, held_out = _examples(config, inputs)
+
+    def batch(update: int) -> tuple[Tensor, ...]:
+        return *learning.batch(update, device), dropout(config, inputs.seed, update, device)
+
+    def costs(targets: Tensor, searches: Tensor, of: Tensor, corners: Tensor, kept: Tensor) -> dict[str, Tensor]:
+        predicted = model(targets, searches, of, kept)  # (B, 4)
+        return {"loss": cost(predicted, corners * SCALE, config.loss), "error": error(predicted, corners)}
+
+    @torch.no_grad()
+    def validate() -> dict[str, float]:
+        if held_out is None:
+            return {}
+        batches = (held_out.batch(i, device) for i in range(VALIDATED))
+        errors = [float(error(model(targets, searches, of), corners)) for targets, searches, of, corners in batches]
+        return {"validation error": float(np.mean(errors))}
+
+    learnt = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    weights = [parameter for name, parameter in learnt.items() if name.endswith("weight")]
+    biases = [parameter for name, parameter in learnt.items() if name.endswith("bias")]
+    rate = training.learning_rate
+    optimizer = torch.optim.SGD(
+        [
+            {"params": weights, "lr": rate, "weight_decay": config.weight_decay},
+            {"params": biases, "lr": rate * config.bias_rate, "weight_decay": 0.0},
+        ],
+        momentum=config.momentum,
+    )
+    return fit(model, optimizer, batch, costs, training, reporter, validate)
+
+
+def cost(predicted: Tensor, corners: Tensor, loss: Literal["l1", "l2"]) -> Tensor:
+    """The sum over a batch of the L1 or (half of the) squared L2 distance of corners (B, 4) -> a scalar, >= 0."""
+    difference = predicted - corners
+    return difference.abs().sum() if loss == "l1" else difference.square().sum() / 2
+
+
+def error(predicted: Tensor, corners: Tensor) -> Tensor:
+    """Mean distance of corners predicted (B, 4) in [0, 10] from true ones in [0, 1], in shares of a window."""
+    return (predicted / SCALE - corners).abs().mean()
+
+
+def dropout(config: Config, seed: int, update: int, device: str) -> Tensor:
+    """What dropout lets through at this update: (3, B, units), 0 or 1 / (1 - rate)."""
+    # On a CPU torch looks at 32 bits of a seed.
+    rng = torch.Generator(device).manual_seed(int(np.random.SeedSequence((seed, update)).generate_state(1)[0]))
+    drawn = torch.rand(3, config.training.batch, config.units, generator=rng, device=device)
+    return (drawn >= config.dropout) / (1 - config.dropout)
+
+
+def _examples(config: Config, inputs: Inputs) -> tuple[Examples, Examples | None]:
+    """What is learnt from, and what the error is validated on, if anything."""
+    packs = {source: Pack(inputs.weights[source]) for source in config.sources}
+    videos, images = packs.get("videos"), packs.get("images")
+    sizes = {"crops": config.crops, "batch": config.training.batch, "size": config.size, "seed": inputs.seed}
+    validating = None
+    if videos is not None:
+        learning, held_out = split(videos.names, config.validation, config.videos, inputs.seed)
+        if held_out:
+            validating = Examples(videos.select(held_out), None, config.motion, **sizes)
+        videos = videos.select(learning)
+    return Examples(videos, images, config.motion, **sizes), validating
+
+
+def split(names: Sequence[str], validation: float, videos: int, seed: int) -> tuple[list[int], list[int]]:
+    """Numbers of the videos to learn from, and of those held out.
+
+    names: the training videos', each of its category, "_video" and a number, as ALOV300++ names them; of each
+    category the last int(validation x its videos) are held out (the authors' code). Of the others, `videos` of
+    `VIDEOS` are learnt from; whoever learns from more of them learns from these as well.
+    """
+    categories: dict[str, list[int]] = {}
+    for i, name in enumerate(names):
+        categories.setdefault(name.rpartition("_video")[0], []).append(i)
+    held_out = [i for own in categories.values() for i in own[len(own) - int(validation * len(own)) :]]
+    others = sorted(set(range(len(names))) - set(held_out))
+    order = np.random.default_rng(seed).permutation(len(others))
+    count = max(1, round(len(others) * videos / VIDEOS))
+    return sorted(others[i] for i in order[:count].tolist()), held_out
+
+
+def _model(config: Config) -> Model:
+    return Model(config.backbone, config.size, config.units, config.previous, config.initial_std)
+
+
+def tracker(config: Config, weights: Weights, device: str) -> Tracker:
+    """The tracker of these settings and weights."""
+    model = _model(config)
+    model.load_state_dict(dict(weights))
+    return GOTURN(model, config.size, config.context, device)
