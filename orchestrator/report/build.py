@@ -98,7 +98,7 @@ def _points(
         if found:
             summary = found[0]
             everyone = [one for one in joined if one.place | {"study": None} == summary.place | {"study": None}]
-            drawn[chart] = charts.points(chart, reported, summary, everyone[0] if everyone else summary)
+            drawn[chart] = charts.points(chart, summary, everyone[0] if everyone else summary)
     return {chart: points for chart, points in drawn.items() if points}
 
 

@@ -2,8 +2,8 @@
 
     ranks      accuracy rank against robustness rank of all trackers of the project, and a line through some
     speed      frames per second, and in EFO, against the overall rank of all trackers of the project
-    subsets    a measure by attribute, some trackers beside each other
-    trend      a measure by one of the trackers' settings, a line a subset
+    subsets    a measure by subset (none named: by tag of frames), some trackers beside each other
+    trend      a measure by one of the trackers' settings, a line a subset (none named: of everything)
 
 Ranks are VOT's: by attribute of frames, then averaged (see `orchestrator.report.comparisons.rank_rows`).
 """
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from orchestrator.report.comparisons import OVERALL, RANKED_BY_ATTRIBUTE, average_ranks
-from orchestrator.report.paper import Chart, Paper
+from orchestrator.report.paper import Chart
 from orchestrator.report.results import Study
 from orchestrator.report.scores import Cell
 from orchestrator.report.summary import Summary
@@ -40,16 +40,15 @@ class Point:
     high: float | None = None
 
 
-def points(chart: Chart, paper: Paper, own: Summary, everyone: Summary) -> list[Point]:
+def points(chart: Chart, own: Summary, everyone: Summary) -> list[Point]:
     """What there is to draw; [] if nothing. own: the study's trackers there; everyone: all of the project's."""
-    measure = chart.measure or paper.measure
     if chart.kind == "ranks":
         return list(_ranks(chart, everyone))
     if chart.kind == "speed":
         return list(_speed(chart, everyone))
     if chart.kind == "subsets":
-        return list(_subsets(chart, measure, own))
-    return list(_trend(chart, measure, own))
+        return list(_subsets(chart, own))
+    return list(_trend(chart, own))
 
 
 def rows(study: Study, drawn: Mapping[Chart, Iterable[Point]]) -> Iterator[dict[str, object]]:
@@ -82,19 +81,19 @@ def _speed(chart: Chart, summary: Summary) -> Iterator[Point]:
                 yield Point(panel, series, tracker, float(np.mean(measured)), rank)
 
 
-def _subsets(chart: Chart, measure: str, summary: Summary) -> Iterator[Point]:
+def _subsets(chart: Chart, summary: Summary) -> Iterator[Point]:
     for tracker in chart.trackers:
         for x, subset in enumerate(chart.subsets or summary.tags):
-            cell = summary.cell(tracker, measure, subset)
+            cell = summary.cell(tracker, chart.measure, subset)
             if cell is not None:
                 yield _point(tracker, subset, x, cell)
 
 
-def _trend(chart: Chart, measure: str, summary: Summary) -> Iterator[Point]:
+def _trend(chart: Chart, summary: Summary) -> Iterator[Point]:
     places = {trial.tracker: trial.settings.get(chart.setting) for trial in summary.grid.study.trials}
     for subset in chart.subsets or (ALL,):
         for tracker in chart.trackers:
-            cell, x = summary.cell(tracker, measure, subset), places.get(tracker)
+            cell, x = summary.cell(tracker, chart.measure, subset), places.get(tracker)
             if cell is not None and x is not None:
                 yield _point(subset, tracker, x, cell)
 

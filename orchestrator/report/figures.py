@@ -43,6 +43,7 @@ CHART_STYLE = {
     "lines.markersize": 4,
     "savefig.transparent": True,  # the page's own background, light or dark, shows through
 }
+SHARED = "#444444"  # of what several trackers have in common
 FRAME = 200  # pixels: the height at which a frame is shown
 GAP = 4  # pixels between frames
 LARGE = 200_000  # bytes of a PNG
@@ -187,17 +188,26 @@ def _draw(study: Study, charts: Mapping[str, Callable[[], Figure]], folder: Path
 
 
 def _training(study: Study) -> Figure:
-    """One panel a metric, one line a trial; a tracker keeps its colour, training data its dashes."""
+    """One panel a metric, one line a trial; a tracker keeps its colour, training data its dashes.
+
+    A metric of one step of several is called after both: "train: loss". A step that trials share is one line.
+    """
     trained = [trial for trial in study.trials if trial.curves]
     metrics = list(dict.fromkeys(name for trial in trained for name in trial.curves))
     dashes = dict(zip(dict.fromkeys(trial.train for trial in trained), ("-", "--", ":", "-."), strict=False))
     colours = _colours(study)
-    figure, panels = _panels(metrics)
+    figure, panels = _panels([metric.replace("/", ": ") for metric in metrics])
     for metric, axes in zip(metrics, panels, strict=True):
         drawn = [trial for trial in trained if metric in trial.curves]
+        alike: dict[bytes, list[Trial]] = {}
         for trial in drawn:
+            alike.setdefault(trial.curves[metric].tobytes(), []).append(trial)
+        for trial, *others in alike.values():
             steps, values = trial.curves[metric].T
-            axes.plot(steps, values, dashes.get(trial.train, "-"), color=colours[trial.tracker], label=trial.name)
+            style, colour, label = dashes.get(trial.train, "-"), colours[trial.tracker], trial.name
+            if others:
+                style, colour, label = "-", SHARED, f"shared by {len(others) + 1} trials"
+            axes.plot(steps, values, style, color=colour, label=label)
         axes.set_xlabel("step")
         if all((trial.curves[metric][:, 1] > 0).all() for trial in drawn):
             axes.set_yscale("log")
@@ -262,7 +272,7 @@ def _points(chart: Chart, points: Sequence[Point]) -> Figure:
     figure, panels = _panels(list(dict.fromkeys(point.panel for point in points)))
     names = list(dict.fromkeys(point.series for point in points))
     shown = [name for name in names if name != OTHERS]
-    colours = {OTHERS: "#999999", **dict(zip(shown, cycle(COLOURS), strict=False))}
+    colours = {OTHERS: SHARED, **dict(zip(shown, cycle(COLOURS), strict=False))}
     for axes in panels:
         for i, name in enumerate(names):
             own = [point for point in points if (point.series, point.panel) == (name, axes.get_title(loc="left"))]
@@ -284,6 +294,9 @@ def _points(chart: Chart, points: Sequence[Point]) -> Figure:
 
 
 def _label(chart: Chart, points: Sequence[Point], axes: Axes) -> None:
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    axes.set_ylabel(chart.measure.replace("_", " "))
     if chart.kind in ("ranks", "speed"):
         axes.invert_yaxis()
         axes.margins(0.15)
@@ -293,6 +306,9 @@ def _label(chart: Chart, points: Sequence[Point], axes: Axes) -> None:
         axes.set_ylabel("robustness rank")
     elif chart.kind == "speed":
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel(axes.get_title(loc="left"))
         axes.set_ylabel("overall rank")
     elif chart.kind == "subsets":

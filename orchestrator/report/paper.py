@@ -90,19 +90,20 @@ class Claim:
 class Chart:
     """One figure of numbers on a benchmark. kind: see `orchestrator.report.charts`.
 
-    trackers: a line, or those compared. subsets: of sequences or frames (empty: all tags of frames). setting: by
-    which the trackers stand on the axis called `axis`. measure: what is drawn (None: the paper's).
+    measure: what is drawn; the paper's, where its file says no other. trackers: a line, or those compared.
+    subsets: of sequences or frames (empty: what the kind says). setting: by which the trackers stand on the
+    axis called `axis`.
     """
 
     title: str
     caption: str
     kind: Literal["ranks", "speed", "subsets", "trend"]
     benchmark: str
+    measure: str
     trackers: tuple[str, ...] = ()
     subsets: tuple[str, ...] = ()
     setting: str = ""
     axis: str = ""
-    measure: str | None = None
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,9 @@ def load(study: str) -> Paper:
                 **entry,
                 "tables": tuple(_table(table, entry["measure"]) for table in entry["tables"]),
                 "claims": tuple(Claim(**_tuples(claim)) for claim in entry["claims"]),
-                "charts": tuple(Chart(**_tuples(chart)) for chart in entry.get("charts", ())),
+                "charts": tuple(
+                    Chart(**{"measure": entry["measure"], **_tuples(chart)}) for chart in entry.get("charts", ())
+                ),
                 "pictures": tuple(Comparison(**_tuples(comparison)) for comparison in entry["pictures"]),
             }
         )

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import pytest
 
 from orchestrator import score_files
 from orchestrator.report.build import build
-from trackers.evaluation.scores import Score
+from trackers.evaluation.scores import Pool, Score
 
 SETS = ("MNIST-Single-Same", "MNIST-Single-Diff", "MNIST-Multi-Same", "MNIST-Multi-Diff")
 TRAINED = ("RecTracker-ID", "RecTracker-Att-1", "RecTracker-Att-3", "ConvTracker")
@@ -129,6 +129,99 @@ def write_study(
         if entry["state"] == "done":
             write_trial(folder, entry, sequences)
     return folder.parent
+
+
+NAMES = tuple("abcdefgh")
+FRAMES = np.arange(40, 120, 10)  # of each sequence
+TAGS = {"all": 8, "camera_motion": 6, "empty": 8, "occlusion": 1, "size_change": 5}  # how many sequences have them
+CLASSES = {"class_often": list(NAMES[::2]), "class_rarely": list(NAMES[1::2])}
+# A, failures: GOTURN is the more exact the more videos it saw, and without the previous frame loses the target.
+VOT_QUALITY = {
+    "GOTURN": (0.7, 0.2),
+    "GOTURN-L2": (0.5, 0.8),
+    "GOTURN-Uniform": (0.6, 0.4),
+    "GOTURN-Images": (0.5, 0.6),
+    "GOTURN-Videos": (0.62, 0.4),
+    "GOTURN-Current": (0.68, 0.9),
+    "GOTURN-14": (0.4, 0.9),
+    "GOTURN-37": (0.5, 0.7),
+    "GOTURN-157": (0.6, 0.5),
+    "GOTURN-Untrained": (0.1, 3.0),
+    "KerCorrTracker": (0.65, 0.6),
+    "Identity": (0.15, 2.5),
+}
+
+
+def vot_scores(accuracy: float, failures: float, seed: int) -> list[Score]:
+    """What runs with resets on the sequences NAMES come to, on all frames and by tag."""
+    found = []
+    rng = np.random.default_rng(seed)
+    for subset, count in TAGS.items():
+        frames = (FRAMES[:count] // (1 if subset == "all" else 4)).astype(float)
+        overlaps = frames * np.clip(accuracy + rng.normal(0, 0.02, count), 0, 1)
+        lost = failures * rng.uniform(0.8, 1.2, count)
+        terms: dict[str, tuple[list[np.ndarray], list[np.ndarray], Pool]] = {
+            "overall_error": ([overlaps, lost], [frames, frames], "overall_error"),
+            "accuracy_error": ([frames - overlaps], [frames], "mean"),
+            "robustness_error": ([lost], [frames], "robustness_error"),
+            "accuracy": ([overlaps], [frames], "mean"),
+            "robustness": ([lost], [frames], "mean"),
+            "failures": ([lost], [np.ones(count)], "sum"),
+        }
+        for measure, (above, below, pool) in terms.items():
+            columns = np.stack(above, 1), np.stack(below, 1)
+            found.append(Score(measure, "vot-legacy", "supervised_reset", subset, None, NAMES[:count], *columns, pool))
+    return found
+
+
+def write_vot_study(root: Path, study: str, trackers: Sequence[str], settings: Mapping[str, Any] | None = None) -> None:
+    """The results of these trackers of `VOT_QUALITY` on VOT2014, with speeds, and curves of those that are trained."""
+    folder = root / "results" / study
+    entries = []
+    for i, tracker in enumerate(trackers):
+        trained = tracker.startswith("GOTURN")
+        own: dict[str, Any] = {"family": "goturn" if trained else tracker, **(settings or {})}
+        if trained:
+            number = tracker.removeprefix("GOTURN-")
+            own["videos"] = int(number) if number.isdecimal() else 307
+        entry = trial(tracker, "ALOV300++ + ImageNet DET" if trained else None, ("VOT2014",), settings=own)
+        entries.append(entry)
+        place = folder / entry["folder"] / "VOT2014"
+        place.mkdir(parents=True)
+        score_files.write(place, NAMES, CLASSES, vot_scores(*VOT_QUALITY[tracker], seed=i))
+        speed = {"fps": 100.0 + i, "fps_with_decoding": 50.0, "efo": 10.0 + i, "hardware": "a CPU"}
+        (place / "speed.json").write_text(json.dumps(speed))
+        if trained:
+            shared, private = [[0, 2.0], [100, 1.0]], [[0, 1.0 + i], [100, 0.5]]
+            curves = {"backbone/loss": shared, "train/loss": private}
+            (place.parent / "training.json").write_text(json.dumps(curves))
+    facts = {"study": study, "profile": "sample", "data": {"VOT2014": {"format": "vot", "sample": True}}}
+    tested = {"lengths": [], "trials": entries, "trackers": list(trackers), "benchmarks": ["VOT2014"]}
+    (folder / "study.json").write_text(json.dumps(facts | tested))
+
+
+@pytest.fixture(scope="session")
+def vot_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Study goturn, and another one that tested two of its trackers on the same data; not to be changed.
+
+    Identity is the same in both; the other one's KerCorrTracker has other settings.
+    """
+    root = tmp_path_factory.mktemp("vot")
+    write_vot_study(root, "goturn", tuple(VOT_QUALITY))
+    write_vot_study(root, "others", ("Identity",))
+    entry = json.loads((root / "results/others/study.json").read_text())
+    write_vot_study(root, "others", ("KerCorrTracker",), {"features": "grey"})
+    second = json.loads((root / "results/others/study.json").read_text())
+    entry["trials"] += second["trials"]
+    entry["trackers"] += second["trackers"]
+    (root / "results/others/study.json").write_text(json.dumps(entry))
+    return root / "results"
+
+
+@pytest.fixture(scope="session")
+def vot_report(vot_results: Path) -> Path:
+    """The report on `vot_results`, not to be changed."""
+    return build(vot_results, vot_results.parent / "report").parent
 
 
 @pytest.fixture

@@ -48,6 +48,16 @@ class Page(HTMLParser):
         self.text += data
 
 
+def assert_leads_somewhere(html: Page, out: Path) -> None:
+    """Its tags are balanced, its pictures there, its links to a paper, a place in it or a file beside it."""
+    assert not html.open
+    assert html.resources
+    for path in html.resources:
+        assert (out / path).is_file()
+    for link in html.links:
+        assert link.startswith("https://arxiv.org/") or link[1:] in html.ids or (out / link).is_file()
+
+
 def read_csv(path: Path) -> list[dict[str, str]]:
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
@@ -65,14 +75,14 @@ def test_a_report_is_whole(report: Path) -> None:
     assert [row["length"] for row in plot] == ["20", "40", "80", "160"]
 
     html = Page((report / "index.html").read_text(encoding="utf-8"))
-    assert not html.open
-    assert html.resources
-    for path in html.resources:
-        assert (report / path).is_file()
-    for link in html.links:
-        assert link.startswith("https://arxiv.org/") or link[1:] in html.ids or (report / link).is_file()
+    assert_leads_somewhere(html, report)
     assert "not comparable" in html.text
     assert "0.36 ± 0.12" in html.text  # ConvTracker's first cell in the paper's Table 1
+
+
+def test_a_report_of_several_studies_is_whole(vot_report: Path) -> None:
+    """With charts, and with ranks of all trackers together, every link and picture leads somewhere, too."""
+    assert_leads_somewhere(Page((vot_report / "index.html").read_text(encoding="utf-8")), vot_report)
 
 
 def test_the_same_results_give_the_same_bytes(results_folder: Path, report: Path, tmp_path: Path) -> None:

@@ -216,3 +216,72 @@ def test_each_rule_is_said_in_words() -> None:
             assert one.tracker in rule
             assert (one.than or one.tracker) in rule
             assert "None" not in rule
+
+
+def errors(lost: dict[str, np.ndarray], frames: np.ndarray) -> Grid:
+    """A study of trackers that overlap alike and lose the target so often, (n,) by tracker; overall errors alone."""
+    cells = {}
+    names = NAMES[: len(frames)]
+    quantity = Quantity("overall_error", "supervised_reset", None)
+    for tracker, failures in lost.items():
+        above, below = np.stack([0.5 * frames, failures], 1), np.stack([frames, frames], 1).astype(float)
+        cell = Cell(quantity, names, above[:, None], below[:, None], "overall_error")
+        cells[tracker, "one", Aspect("overall_error")] = cell
+    return Grid(Study("s", "sample", {}, (), tuple(lost), ("one",), ()), {}, cells)
+
+
+def test_a_lower_error_is_better() -> None:
+    """Of an error the sign is turned: fewer failures are better, by exactly what the tables differ by."""
+    frames = np.full(20, 100)
+    study = errors({"A": np.full(20, 1.0), "B": np.full(20, 3.0)}, frames)
+    finding = found(claim("better_on_average", measure="overall_error"), study)
+    assert finding.verdict == "holds"
+    assert finding.estimate is not None
+    assert finding.estimate.effect == pytest.approx((np.exp(-0.3) - np.exp(-0.9)) / 2)
+
+
+def test_scores_are_pooled_before_they_are_subtracted() -> None:
+    """A fails on one long sequence, B a little on all: the mean of sequences' own errors would order them otherwise."""
+    frames = np.array([400, *(19 * [40])])
+    study = errors({"A": np.array([30.0, *(19 * [0.0])]), "B": np.full(20, 0.6)}, frames)
+    a, b = (study.cells[tracker, "one", Aspect("overall_error")] for tracker in "AB")
+    assert a.values.mean() < b.values.mean()
+    finding = found(claim("better_on_average", measure="overall_error"), study)
+    assert finding.estimate is not None
+    assert finding.estimate.effect == pytest.approx(b.mean - a.mean)
+    assert finding.estimate.effect < 0
+
+
+def test_one_sequence_decides_nothing() -> None:
+    """Where a single sequence counts there is nothing to resample: undecided, however large the difference."""
+    study = errors({"A": np.array([0.0]), "B": np.array([9.0])}, np.array([100]))
+    assert found(claim("better_on_average", measure="overall_error"), study).verdict == "undecided"
+
+
+def test_steps_are_from_each_tracker_to_the_next() -> None:
+    """Of three trackers in a row there are two steps; their mean decides, and each has a verdict of its own."""
+    frames = np.full(20, 100)
+    study = errors({"A": np.full(20, 1.0), "B": np.full(20, 5.0), "C": np.full(20, 4.0)}, frames)
+    finding = found(claim("better_step_by_step", than="C", through=("B",), measure="overall_error"), study)
+    assert [(c.first[0], c.second[0], c.verdict) for c in finding.contrasts] == [
+        ("B", "C", "does not hold"),
+        ("A", "B", "holds"),
+    ]
+    assert finding.verdict == "holds"
+    assert finding.estimate is not None
+    assert finding.estimate.effect == pytest.approx((np.exp(-0.3) - np.exp(-1.2)) / 2 / 2)
+
+
+def test_worse_is_hardly_better() -> None:
+    """That one tracker is hardly better holds where it is worse, and fails where it is much better."""
+    assert found(claim("hardly_better", margin=0.05), grid(even(0.2, 0.5))).verdict == "holds"
+    assert found(claim("hardly_better", margin=0.05), grid(even(0.6, 0.5))).verdict == "does not hold"
+
+
+def test_a_claim_may_be_about_a_subset() -> None:
+    """A claim on a subset looks at its cells, and is not tested where there are none."""
+    study = errors({"A": np.full(20, 1.0), "B": np.full(20, 3.0)}, np.full(20, 100))
+    one = claim("better_on_average", measure="overall_error", subset="occlusion")
+    assert found(one, study).missing == tuple((t, "one", Aspect("overall_error", None, "occlusion")) for t in "AB")
+    moved = {(t, b, aspect._replace(subset="occlusion")): cell for (t, b, aspect), cell in study.cells.items()}
+    assert found(one, Grid(study.study, {}, moved)).verdict == "holds"

@@ -110,8 +110,8 @@ def test_goturn_speaks_of_trackers_of_its_study(goturn: Paper, profile: str) -> 
     named = {tracker for tracker, _, _ in goturn.cells}
     for claim in goturn.claims:
         named |= {claim.tracker, claim.than or claim.tracker, *claim.through}
-    for shown in (*goturn.charts, *goturn.pictures):
-        named |= set(shown.trackers)
+    named |= {tracker for chart in goturn.charts for tracker in chart.trackers}
+    named |= {tracker for comparison in goturn.pictures for tracker in comparison.trackers}
     assert named <= set(study["trackers"])
 
 

@@ -13,6 +13,7 @@ from trackers.evaluation.statistics import (
     interval,
     paired,
     paired_difference,
+    paired_mean,
     std,
 )
 
@@ -185,3 +186,21 @@ def test_the_band_of_a_curve_holds_the_interval_of_each_point():
         alone = Score("x", "otb", "one_pass", "all", None, names, numerator[:, k, None], denominator[:, k, None])
         assert (low[k], high[k]) == pytest.approx(interval(alone, **few))
     assert np.isnan([low[3], high[3]]).all()
+
+
+def test_the_mean_of_paired_differences_resamples_a_set_at_once():
+    """Of two pairs on the same sequences whose differences cancel sequence by sequence, nothing is left to vary."""
+    names = tuple("abcdef")
+    hard = np.arange(6.0)[:, None]
+
+    def score(values):
+        return Score("m", "trackmeet", "one_pass", "all", None, names, values, np.ones((6, 1)))
+
+    pairs = [(score(hard + 1), score(0 * hard)), (score(-hard + 2), score(0 * hard))]
+    found = paired_mean([pairs], **few)
+    assert (found.effect, found.n) == (1.5, 6)
+    assert (found.low, found.high) == pytest.approx((1.5, 1.5))
+    assert paired_mean([pairs[:1]], **few) == paired(*pairs[0], **few)
+    twice = paired_mean([pairs[:1], pairs[1:]], **few)
+    assert twice.n == 12
+    assert twice.high > twice.low + 0.1

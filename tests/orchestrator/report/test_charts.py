@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from orchestrator.report import charts, claims
+
+LINE = ("GOTURN-14", "GOTURN-37", "GOTURN-157", "GOTURN")
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def rows_of(report: Path, chart: str) -> list[dict[str, str]]:
+    return [row for row in read_csv(report / "charts.csv") if row["chart"] == chart]
+
+
+def scored(report: Path, **of: str) -> dict[str, str]:
+    [row] = [row for row in read_csv(report / "scores.csv") if of.items() <= row.items()]
+    return row
+
+
+def test_ranks_are_of_all_trackers(vot_report: Path) -> None:
+    """Figure 5 has every tracker of the project at its ranks, and a line through those of fewer videos."""
+    rows = rows_of(vot_report, "Figure 5")
+    assert tuple(rows[0]) == charts.COLUMNS
+    assert tuple(row["label"] for row in rows if row["series"] == "GOTURN") == LINE
+    assert len(rows) == 12 + 1  # the other study's KerCorrTracker has other settings, its Identity is the same
+    ranks = {
+        (row["measure"], row["tracker"]): row["rank"]
+        for row in read_csv(vot_report / "ranks.csv")
+        if (row["study"], row["subset"]) == ("all", "average")
+    }
+    for row in rows:
+        assert (row["x"], row["y"]) == (ranks["accuracy", row["label"]], ranks["robustness", row["label"]])
+
+
+def test_speed_stands_against_the_overall_rank(vot_report: Path) -> None:
+    """Figure 6 has, in EFO and in frames per second, each tracker whose speed was measured."""
+    rows = rows_of(vot_report, "Figure 6")
+    assert {row["panel"] for row in rows} == {"EFO", "frames per second"}
+    [own] = [row for row in rows if (row["panel"], row["label"]) == ("EFO", "GOTURN")]
+    assert (own["series"], float(own["x"]), float(own["y"])) == ("GOTURN", 10, 1)
+    assert {row["series"] for row in rows if row["label"] != "GOTURN"} == {charts.OTHERS}
+    assert len(rows) == 2 * 13
+
+
+def test_attributes_are_tags_of_frames(vot_report: Path) -> None:
+    """Figure 7 has both trackers on every tag, and on no class of the target, with the scores' own intervals."""
+    rows = rows_of(vot_report, "Figure 7")
+    assert [row["label"] for row in rows[:4]] == ["camera_motion", "empty", "occlusion", "size_change"]
+    assert [row["series"] for row in rows[::4]] == ["GOTURN", "GOTURN-Current"]
+    for row in rows:
+        of = {"study": "goturn", "tracker": row["series"], "subset": row["label"], "measure": "overall_error"}
+        assert [row[name] for name in ("y", "low", "high")] == [
+            scored(vot_report, **of)[name] for name in ("value", "low", "high")
+        ]
+
+
+def test_a_trend_goes_by_a_setting(vot_report: Path) -> None:
+    """Figure 8 has a line for each kind of class, at the numbers of videos that the trackers were trained on."""
+    rows = rows_of(vot_report, "Figure 8")
+    assert [float(row["x"]) for row in rows] == 2 * [14, 37, 157, 307]
+    assert [row["series"] for row in rows[::4]] == ["class_often", "class_rarely"]
+
+
+def test_a_chart_without_data_is_left_out(report: Path) -> None:
+    """A study whose paper has no charts draws none."""
+    assert read_csv(report / "charts.csv") == []
+
+
+def test_the_page_has_tables_charts_and_ranks(vot_report: Path) -> None:
+    """The page shows the paper's table beside ours, its figures with a mark that they do not compare, and all ranks."""
+    page = (vot_report / "index.html").read_text(encoding="utf-8")
+    assert '<span class="printed">0.43</span>' in page
+    for number in (5, 6, 7, 8):
+        assert f'src="figures/goturn/Figure_{number}.png"' in page
+        assert (vot_report / f"figures/goturn/Figure_{number}.png").is_file()
+    assert page.count("not comparable with the paper’s, see the note above") == 4
+    assert "All trackers together" in page
+    assert "KerCorrTracker (others)" in page
+    assert "Not the paper’s: a check of ours." in page
+
+
+def test_printed_errors_are_in_the_tidy_table(vot_report: Path) -> None:
+    """scores.csv has the paper's number beside each of the 15 errors that its table prints, and beside no other."""
+    printed = [row for row in read_csv(vot_report / "scores.csv") if row["paper"]]
+    assert len(printed) == 15
+    own = scored(vot_report, study="goturn", tracker="GOTURN", subset="all", measure="overall_error")
+    assert own["paper"] == "0.240000"
+
+
+def test_claims_about_errors(vot_report: Path) -> None:
+    """An error that is lower is better; of one sequence nothing is decided; a small advantage is not a large one."""
+    found = {row["claim"]: row for row in read_csv(vot_report / "claims.csv")}
+    assert len(found) == 14
+    assert found["l1-beats-l2"]["verdict"] == claims.HOLDS
+    errors = [
+        float(scored(vot_report, study="goturn", tracker=tracker, subset="all", measure="overall_error")["value"])
+        for tracker in ("GOTURN-L2", "GOTURN")
+    ]
+    assert float(found["l1-beats-l2"]["effect"]) == pytest.approx(errors[0] - errors[1], abs=2e-6)
+    assert found["previous-frame-helps-under-camera-motion"]["verdict"] == claims.HOLDS
+    assert found["previous-frame-helps-under-occlusion"]["verdict"] == claims.UNDECIDED
+    assert found["previous-frame-hardly-helps-under-size-change"]["verdict"] == claims.FAILS
+    steps = [
+        float(scored(vot_report, study="goturn", tracker=tracker, subset="all", measure="overall_error")["value"])
+        for tracker in (LINE[0], LINE[-1])
+    ]
+    assert float(found["more-videos-are-better"]["effect"]) == pytest.approx((steps[0] - steps[1]) / 3, abs=2e-6)
