@@ -1,0 +1,115 @@
+import cv2
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trackers import crops
+
+corner, side = st.floats(-400, 800), st.floats(0.5, 500)
+boxes = st.builds(lambda *sides: torch.tensor(sides, dtype=torch.float64), corner, corner, side, side)
+
+
+def noise(height, width, seed=0):
+    """Grey levels without structure, in which no two places look alike."""
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def padded(image, window):
+    """A window's pixels by another way: out of an image with black all around."""
+    x, y, width, height = (int(value) for value in window)
+    far = 2000
+    return cv2.copyMakeBorder(image, far, far, far, far, cv2.BORDER_CONSTANT)[y + far :, x + far :][:height, :width]
+
+
+def test_a_window_is_twice_its_box_in_whole_pixels():
+    """The corner is rounded towards 0 and the sides up, to one pixel or more, worked out by hand."""
+    inputs = torch.tensor(
+        [[10.0, 20, 30, 40], [10.3, 20.9, 30.1, 39.8], [1, 2, 9, 9], [5, 5, 0.3, 0.3]], dtype=torch.float64
+    )
+    expected = [[-5, 0, 60, 80], [-4, 1, 61, 80], [-3, -2, 18, 18], [4, 4, 1, 1]]
+    assert crops.windows(inputs).tolist() == expected
+    assert crops.windows(inputs[None])[0].tolist() == expected
+
+
+def test_context_is_how_much_more_than_the_box_a_window_shows():
+    """Without context a window of whole pixels is its box; with three it is three times as wide around the centre."""
+    box = torch.tensor([10.0, 20, 30, 40])
+    assert crops.windows(box, 1).tolist() == [10, 20, 30, 40]
+    assert crops.windows(box, 3).tolist() == [-20, -20, 90, 120]
+
+
+@given(boxes)
+def test_a_window_holds_its_box(box):
+    """All of a box is inside of the window around it, up to the pixel that rounding may take."""
+    low, high = crops.to_window(box, window := crops.windows(box)).reshape(2, 2)
+    pixel = 1 / window[2:]
+    assert (low >= -pixel).all() and (high <= 1 + pixel).all()
+
+
+@given(boxes, boxes)
+def test_from_window_undoes_to_window(box, around):
+    """A box comes back from the units of any window as it was."""
+    window = crops.windows(around)
+    assert torch.allclose(crops.from_window(crops.to_window(box, window), window), box, rtol=0, atol=1e-9)
+
+
+def test_a_window_is_the_unit_of_its_corners():
+    """The window itself goes from 0 to 1, and a box in its middle from 0.25 to 0.75."""
+    window = torch.tensor([-10, 20, 40, 80])
+    inputs = torch.tensor([[-10.0, 20, 40, 80], [0, 40, 20, 40]])
+    assert crops.to_window(inputs, window).tolist() == [[0, 0, 1, 1], [0.25, 0.25, 0.75, 0.75]]
+
+
+WINDOWS = {
+    "inside": [20, 10, 50, 40],
+    "over the left and top": [-15, -12, 60, 60],
+    "over the right and bottom": [70, 50, 61, 47],
+    "around all": [-30, -20, 200, 150],
+    "outside": [150, -90, 30, 30],
+    "one pixel": [99, 74, 1, 1],
+    "one row": [3, 74, 90, 1],
+    "large": [5, 5, 90, 65],
+}
+
+
+@pytest.mark.parametrize("window", WINDOWS.values(), ids=WINDOWS)
+def test_what_is_outside_of_the_image_is_black(window):
+    """A cut holds the image's own pixels where there are such, and 0 elsewhere."""
+    image = noise(75, 100)
+    assert np.array_equal(crops.cut(image, window), padded(image, window))
+
+
+@pytest.mark.parametrize("resize", [crops._resized, crops._grid_sampled], ids=["on a CPU", "on a GPU"])
+@pytest.mark.parametrize("size", [7, 64])
+@pytest.mark.parametrize("window", WINDOWS.values(), ids=WINDOWS)
+def test_a_crop_is_the_resized_cut(window, size, resize):
+    """Windows are resized as OpenCV does with black around the image, within one grey level, each by itself."""
+    images = [noise(75, 100), noise(40, 30, seed=1)]
+    windows = torch.tensor([window, [2, 3, 20, 30], window])
+    found = resize([torch.from_numpy(image) for image in images], windows, size, torch.tensor([0, 1, 1]))
+    assert found.dtype == torch.float32
+    for crop, image, where in zip(found, [images[0], images[1], images[1]], windows, strict=True):
+        expected = cv2.resize(padded(image, where), (size, size), interpolation=cv2.INTER_LINEAR)
+        assert np.abs(crop.permute(1, 2, 0).numpy() - expected).max() <= 1
+
+
+def test_windows_are_those_of_their_image_unless_told_otherwise():
+    """A row of windows for each image is the same as a flat list of windows with the numbers of their images."""
+    images = torch.from_numpy(np.stack([noise(60, 80, seed) for seed in range(3)]))
+    windows = torch.tensor(list(WINDOWS.values())[:6]).view(3, 2, 4)
+    found = crops.sample(images, windows, 16)  # (3, 2, 3, 16, 16)
+    assert found.shape == (3, 2, 3, 16, 16)
+    flat = crops.sample(images, windows.view(6, 4), 16, of=torch.tensor([0, 0, 1, 1, 2, 2]))
+    assert torch.equal(found.flatten(0, 1), flat)
+    assert flat.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_a_gpu_crops_as_a_cpu_does():
+    """The same windows of the same images are the same within one grey level on both."""
+    images = [torch.from_numpy(noise(75, 100)), torch.from_numpy(noise(40, 30, seed=1))]
+    windows = torch.tensor([list(WINDOWS.values())] * 2)
+    on_gpu = crops.sample([image.cuda() for image in images], windows.cuda(), 64)
+    assert (on_gpu.cpu() - crops.sample(images, windows, 64)).abs().max() <= 1
