@@ -36,8 +36,8 @@ def cut(image: Image, window: np.ndarray) -> Image:
     """
     x, y, width, height = (int(value) for value in window)
     rows, columns = image.shape[:2]
-    top, bottom = np.clip([y, y + height], 0, rows)
-    left, right = np.clip([x, x + width], 0, columns)
+    top, bottom = (min(max(edge, 0), rows) for edge in (y, y + height))
+    left, right = (min(max(edge, 0), columns) for edge in (x, x + width))
     inside = image[top:bottom, left:right]
     if inside.shape[:2] == (height, width):
         return inside
@@ -56,22 +56,22 @@ def sample(images: Tensor | Sequence[Tensor], windows: Tensor, size: int, of: Te
 
     Bilinear between the centres of pixels, the window's own edge pixels repeated at its border: cv2.resize of what
     `cut` returns. A GPU makes all windows of all images by one grid-sample. On a CPU it is cv2.resize indeed, into
-    one batch, rounded to whole grey levels: with 54 windows of 227 pixels a fifth of the time of a grid-sample.
+    one batch, rounded to whole grey levels: with 56 windows of 227 pixels at least four times as fast there.
     """
     if of is None:
         of = torch.arange(len(windows), device=windows.device)
         of = of.view(-1, *[1] * (windows.ndim - 2)).expand(windows.shape[:-1])
-    resize = _grid_sampled if images[0].is_cuda else _resized
+    resize = _resized if images[0].device.type == "cpu" else _grid_sampled
     crops = resize(images, windows.reshape(-1, 4), size, of.reshape(-1))  # (N, 3, S, S)
     return crops.unflatten(0, windows.shape[:-1])  # (..., 3, S, S)
 
 
 def _resized(images: Tensor | Sequence[Tensor], windows: Tensor, size: int, of: Tensor) -> Tensor:
     pixels = [image.numpy() for image in images]
-    crops = np.empty((len(windows), size, size, 3), np.uint8)
+    crops = np.empty((len(windows), size, size, 3), np.float32)  # by NumPy: in large pages, where Linux gives such
     for crop, window, number in zip(crops, windows.tolist(), of.tolist(), strict=True):
-        cv2.resize(cut(pixels[number], window), (size, size), dst=crop)
-    return torch.from_numpy(crops).float().permute(0, 3, 1, 2)  # (N, 3, S, S)
+        crop[:] = cv2.resize(cut(pixels[number], window), (size, size))
+    return torch.from_numpy(crops).permute(0, 3, 1, 2)  # (N, 3, S, S)
 
 
 def _grid_sampled(images: Tensor | Sequence[Tensor], windows: Tensor, size: int, of: Tensor) -> Tensor:

@@ -53,7 +53,7 @@ def test_shapes_never_change(videos, images):
     for update in range(4):
         targets, searches, of, corners = examples.batch(update, "cpu")
         assert targets.shape == (6, 3, SIZE, SIZE) and searches.shape == (50, 3, SIZE, SIZE)
-        assert of.shape == (50,) and of.dtype == torch.int64 and 0 <= of.min() and of.max() < 6
+        assert of.shape == (50,) and of.dtype == torch.int64 and of.min() >= 0 and of.max() < 6
         assert corners.shape == (50, 4) and corners.dtype == torch.float32
         assert searches.is_contiguous(memory_format=torch.channels_last)
 
