@@ -219,6 +219,7 @@ class Speeds(StrEnum):
     """What can be measured."""
 
     digits = "digits"
+    goturn = "goturn"
     lanes = "lanes"
     measures = "measures"
     shards = "shards"

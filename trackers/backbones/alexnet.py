@@ -83,9 +83,8 @@ class AlexNet(nn.Module):
     def side(self, size: int) -> int:
         """Height, and width, of pool5 for images of `size` x `size`; ValueError where nothing would be left."""
         side = size
-        for number, convolution in enumerate(self.convolutions, 1):
-            kernel, stride, padding = KERNELS[number - 1], STRIDES[number - 1], int(convolution.padding[0])
-            side = (side + 2 * padding - kernel) // stride + 1
+        side = (side + (0 if self.caffe else 4) - 11) // 4 + 1  # conv1; the others keep sides as they are
+        for number in range(1, 6):
             if number in POOLED:
                 side = (side - 3 + self.caffe) // 2 + 1
             if side < 1:
