@@ -24,7 +24,7 @@ def corners(regions: np.ndarray) -> np.ndarray:
     if regions.shape[1] > 4:
         wide = np.pad(regions, ((0, 0), (0, max(0, 8 - regions.shape[1]))), constant_values=np.nan)
         points = np.where(is_polygon(regions)[:, None], wide, np.pad(points, ((0, 0), (0, wide.shape[1] - 8)), "edge"))
-    points = points.reshape(len(regions), -1, 2)
+    points = points.reshape(len(regions), points.shape[1] // 2, 2)
     number = number_of_corners(regions)
     if (number == points.shape[1]).all():
         return points

@@ -62,6 +62,16 @@ def test_failures_by_hand() -> None:
     assert MEASURES["reliability"](judged, "vot").value == pytest.approx(np.exp(-30 * (14 / 44) / 22))
 
 
+@pytest.mark.parametrize("convention", vot.CONVENTIONS)
+def test_a_tracker_that_never_lasts_has_no_accuracy(convention: Convention) -> None:
+    """Where every frame is a failure or soon after one, accuracy is unknown or 0, and the overall error that of A = 0."""
+    a = sequence("a", 14)
+    judged = results((a, (run(a, "if----if----if"),)))
+    assert np.nan_to_num(MEASURES["accuracy"](judged, convention).value) == 0
+    if convention in MEASURES["overall_error"].conventions:
+        assert MEASURES["overall_error"](judged, convention).value == pytest.approx(1 - np.exp(-30 * 3 / 14) / 2)
+
+
 def test_the_errors_of_held_et_al() -> None:
     """Errors are 1 - A, 1 - R and 1 - (A + R) / 2."""
     for convention in vot.CONVENTIONS:
