@@ -95,12 +95,12 @@ def steps(config: Config) -> list[Step]:
     files = () if config.backbone.weights is None else (config.backbone.weights,)
     learns = not files
     packs = {
-        "videos": Step("videos", pack_videos, reads=("videos",), settings=(), seeded=False),
-        "images": Step("images", pack_images, reads=("images",), settings=(), seeded=False),
+        "videos": Step("videos", pack_videos, reads=("videos",), settings=("context",), seeded=False),
+        "images": Step("images", pack_images, reads=("images",), settings=("context",), seeded=False),
     }
     wanted = [name for name in packs if name in config.sources or (name == "images" and learns)]
     backbone = (
-        Step("backbone", learn_backbone, ("images",), reads=(), settings=("backbone", "size", "pretraining"))
+        Step("backbone", learn_backbone, ("images",), reads=(), settings=("backbone", "size", "context", "pretraining"))
         if learns
         else Step("backbone", read_backbone, reads=(), files=files, settings=("backbone",), seeded=False)
     )
@@ -109,18 +109,27 @@ def steps(config: Config) -> list[Step]:
 
 def pack_videos(inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
     """Successive labelled frames of the training videos, cut to what crops can reach."""
-    return packed.pack_videos(inputs.data["videos"], reporter)
+    return packed.pack_videos(inputs.data["videos"], reporter, config.context)
 
 
 def pack_images(inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
     """The objects of the still images, cut to what crops can reach."""
-    return packed.pack_images(inputs.data["images"], reporter)
+    return packed.pack_images(inputs.data["images"], reporter, config.context)
 
 
 def learn_backbone(inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
     """Convolutional weights, learnt on the still images."""
     images = Pack(inputs.weights["images"])
-    return pretrain(images, config.backbone, config.size, config.pretraining, inputs.seed, inputs.device, reporter)
+    return pretrain(
+        images,
+        config.backbone,
+        config.size,
+        config.context,
+        config.pretraining,
+        inputs.seed,
+        inputs.device,
+        reporter,
+    )
 
 
 def read_backbone(inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
@@ -191,14 +200,20 @@ def _examples(config: Config, inputs: Inputs) -> tuple[Examples, Examples | None
     """What is learnt from, and what the error is validated on, if anything."""
     packs = {source: Pack(inputs.weights[source]) for source in config.sources}
     videos, images = packs.get("videos"), packs.get("images")
-    sizes = {"crops": config.crops, "batch": config.training.batch, "size": config.size, "seed": inputs.seed}
+    batch = config.training.batch
+
+    def examples(videos: Pack | None, images: Pack | None) -> Examples:
+        return Examples(
+            videos, images, config.motion, config.crops, batch, config.size, config.context, seed=inputs.seed
+        )
+
     validating = None
     if videos is not None:
         learning, held_out = split(videos.names, config.validation, config.videos, inputs.seed)
         if held_out:
-            validating = Examples(videos.select(held_out), None, config.motion, **sizes)
+            validating = examples(videos.select(held_out), None)
         videos = videos.select(learning)
-    return Examples(videos, images, config.motion, **sizes), validating
+    return examples(videos, images), validating
 
 
 def split(names: Sequence[str], validation: float, videos: int, seed: int) -> tuple[list[int], list[int]]:

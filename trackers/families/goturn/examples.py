@@ -31,6 +31,7 @@ class Examples:
         crops: int = 10,
         batch: int = 50,
         size: int = 227,
+        context: float = 2.0,
         *,
         seed: int,
     ) -> None:
@@ -43,6 +44,7 @@ class Examples:
         self.crops = crops
         self.count = batch
         self.size = size
+        self.context = context
         self.seed = seed
 
     def batch(self, update: int, device: str) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -61,8 +63,8 @@ class Examples:
         origins = torch.from_numpy(np.stack([source.origins[items] for source, items, _ in drawn]))  # (P, 2, 2)
         looked_at = torch.from_numpy(np.stack([around for _, _, around in drawn]))  # (P, crops + 1, 4)
 
-        target_windows = crops.windows(boxes[:, 0])  # (P, 4)
-        windows = crops.windows(looked_at[of, nth])  # (B, 4)
+        target_windows = crops.windows(boxes[:, 0], self.context)  # (P, 4)
+        windows = crops.windows(looked_at[of, nth], self.context)  # (B, 4)
         corners = crops.to_window(boxes[of, 1], windows).float()  # (B, 4)
         target_windows[:, :2] -= origins[:, 0]
         windows[:, :2] -= origins[of, 1]
@@ -83,5 +85,7 @@ class Examples:
         video = rng.integers(len(starts) - 1)
         items = source.pairs[rng.integers(starts[video], starts[video + 1])]
         before, after = source.boxes[items]
-        moved = draw(self.motion, after[None], source.frame_sizes[items[1:]], self.crops, rng)[0]  # (crops, 4)
+        moved = draw(self.motion, after[None], source.frame_sizes[items[1:]], self.crops, rng, self.context)[
+            0
+        ]  # (crops, 4)
         return source, items, np.concatenate([before[None], moved])

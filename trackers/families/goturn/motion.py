@@ -17,9 +17,9 @@ class Motion:
     kind: "laplace", or "uniform" over all that the limits allow (Section 6.4: no motion smoothness).
     shift_scale: b_x, of a Laplace distribution around 0. size_scale: b_s, around 1.
     size_limit: factors are within 1 - size_limit and 1 + size_limit. At most 0.4: frames are packed to that reach.
-    half_inside: "window": at least half of the target is inside the search window, which is twice the shifted
-    box, in each dimension. "target": as in the authors' code, the window's centre is at most one width (height)
-    of the target away; less than half of it is in the window where the box has shrunk.
+    half_inside: "window": at least half of the target is inside the search window around the shifted box, in
+    each dimension. "target": as in the authors' code, the window's centre is at most one width (height) of the
+    target away (of windows twice as large); less than half of it is in the window where the box has shrunk.
 
     What is beyond a limit is drawn again: the distributions are truncated, not clipped (the authors' code clips
     the factors).
@@ -44,19 +44,25 @@ class Motion:
 
 
 def draw(
-    motion: Motion, boxes: np.ndarray, frame_sizes: np.ndarray, count: int, rng: np.random.Generator
+    motion: Motion,
+    boxes: np.ndarray,
+    frame_sizes: np.ndarray,
+    count: int,
+    rng: np.random.Generator,
+    context: float = 2.0,
 ) -> np.ndarray:
     """Boxes (n, 4), each moved `count` times as Eqs. 1-4 say -> (n, count, 4).
 
-    frame_sizes: (n, 2) width and height of their frames. As in the authors' code a moved box stays inside of its
-    frame, as far as the limits on sizes and shifts let it.
+    frame_sizes: (n, 2) width and height of their frames. context: how many times a box's size its window has.
+    As in the authors' code a moved box stays inside of its frame, as far as the limits on sizes and shifts let it.
     """
     frames = frame_sizes[:, None].astype(float)  # (n, 1, 2)
     centres, sides = centre(boxes)[:, None], boxes[:, None, 2:]  # (n, 1, 2) each
     uniform = rng.uniform(-1, 1, (2, len(boxes), count, 2))  # (2, n, count, 2)
     factors = 1 + _displaced(motion.kind, uniform[0], motion.size_scale, motion.size_limit)  # (n, count, 2)
     new_sides = np.maximum(np.minimum(sides * factors, frames), sides * (1 - motion.size_limit))
-    farthest = new_sides if motion.half_inside == "window" else np.broadcast_to(sides, new_sides.shape)
+    inside = new_sides if motion.half_inside == "window" else np.broadcast_to(sides, new_sides.shape)
+    farthest = inside * context / 2  # half of a window: the target's centre lies at its border
     shifts = sides * _displaced(motion.kind, uniform[1], motion.shift_scale, farthest / sides)  # (n, count, 2)
     new_centres = np.clip(centres + shifts, new_sides / 2, frames - new_sides / 2)
     new_centres = np.clip(new_centres, centres - farthest, centres + farthest)

@@ -32,18 +32,19 @@ from trackers.boxes import centre, clip
 from trackers.sequence import Image, Sequence
 from trackers.training import Reporter, Weights
 
-REACH = 2.8  # widths: a window of twice 1.4 widths, its centre 1.4 widths away, goes so far from the target's centre
+REACH = 1.4  # widths of the target, times `context`: half of it to a window's centre, and half of its largest window
 READERS = 4  # threads
 AT_ONCE = 32  # decoded frames in memory
 
 
-def pack_videos(collection: Collection, reporter: Reporter) -> dict[str, Tensor]:
+def pack_videos(collection: Collection, reporter: Reporter, context: float = 2.0) -> dict[str, Tensor]:
     """The labelled frames of videos; pairs are those that follow each other in one video (Section 4.1).
 
+    context: how many times a target's size windows have, k_1 = k_2.
     Boxes that are NaN, empty or outside of the frame are left out. Raises ValueError where no video has two that
     are left, and for a frame that cannot be read, by its sequence and number.
     """
-    packed = _pack(collection, reporter)
+    packed = _pack(collection, reporter, context)
     videos = packed["videos"]
     before = torch.nonzero(videos[1:] == videos[:-1])  # (p, 1)
     if not len(before):
@@ -54,13 +55,14 @@ def pack_videos(collection: Collection, reporter: Reporter) -> dict[str, Tensor]
     return {**packed, "pairs": torch.cat([before, before + 1], 1)}
 
 
-def pack_images(collection: Collection, reporter: Reporter) -> dict[str, Tensor]:
+def pack_images(collection: Collection, reporter: Reporter, context: float = 2.0) -> dict[str, Tensor]:
     """The labelled objects of still images; each is paired with itself (Section 4.1).
 
+    context: as of `pack_videos`.
     Boxes that are NaN, empty or outside of the image are left out. Raises ValueError where none is left, and for
     an image that cannot be read, by the name of its object.
     """
-    packed = _pack(collection, reporter)
+    packed = _pack(collection, reporter, context)
     items = torch.arange(len(packed["videos"]))
     return {**packed, "pairs": torch.stack([items, items], 1)}
 
@@ -115,7 +117,7 @@ class _Cut(NamedTuple):
     label: int
 
 
-def _pack(collection: Collection, reporter: Reporter) -> dict[str, Tensor]:
+def _pack(collection: Collection, reporter: Reporter, context: float) -> dict[str, Tensor]:
     labels = sorted({sequence.label for sequence in collection if sequence.label is not None})
     number = {label: i for i, label in enumerate(labels)}
     cuts: list[_Cut] = []
@@ -125,7 +127,7 @@ def _pack(collection: Collection, reporter: Reporter) -> dict[str, Tensor]:
             if not clip(box, width, height)[2:].all():
                 continue
             before = cuts[-1].box if cuts and cuts[-1].video == video else box
-            left, top, right, bottom = _reached(box, before, width, height)
+            left, top, right, bottom = _reached(box, before, width, height, context)
             pixels = np.ascontiguousarray(image[top:bottom, left:right])
             size, label = (right - left, bottom - top), number.get(sequence.label or "", -1)
             cuts.append(_Cut(file.tell(), size, (left, top), (width, height), box, video, label))
@@ -146,10 +148,10 @@ def _pack(collection: Collection, reporter: Reporter) -> dict[str, Tensor]:
     }
 
 
-def _reached(box: np.ndarray, before: np.ndarray, width: int, height: int) -> tuple[int, int, int, int]:
+def _reached(box: np.ndarray, before: np.ndarray, width: int, height: int, context: float) -> tuple[int, int, int, int]:
     """Left, top, right, bottom of what crops of a frame reach: around its box, and around the one before."""
-    corner, sides = np.split(crops.windows(torch.from_numpy(before)).numpy(), 2)
-    reach = REACH * box[2:]
+    corner, sides = np.split(crops.windows(torch.from_numpy(before), context).numpy(), 2)
+    reach = REACH * context * box[2:]
     low = np.minimum(corner, np.floor(centre(box) - reach))
     high = np.maximum(corner + sides, np.ceil(centre(box) + reach) + 1)  # a window's sides are rounded up
     left, top = np.clip(low, 0, None).astype(int).tolist()

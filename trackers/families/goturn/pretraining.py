@@ -48,7 +48,14 @@ class Classifier(nn.Module):
 
 
 def pretrain(
-    images: Pack, backbone: alexnet.Config, size: int, settings: Pretraining, seed: int, device: str, reporter: Reporter
+    images: Pack,
+    backbone: alexnet.Config,
+    size: int,
+    context: float,
+    settings: Pretraining,
+    seed: int,
+    device: str,
+    reporter: Reporter,
 ) -> Weights:
     """The weights of the backbone. Raises ValueError where fewer than two classes are named."""
     if len(images.labels) < 2:
@@ -61,11 +68,11 @@ def pretrain(
         model = Classifier(backbone, size, len(images.labels)).to(device)
     labelled = np.flatnonzero(images.label >= 0)
     held_out, learning = labelled[:: settings.held_out], np.delete(labelled, np.s_[:: settings.held_out])
-    motion, training = Motion(), settings.training
+    training = settings.training
 
     def batch(update: int) -> tuple[Tensor, Tensor]:
         rng = np.random.default_rng((seed, update))
-        return look(images, rng.choice(learning, training.batch), motion, size, rng, device)
+        return look(images, rng.choice(learning, training.batch), size, context, rng, device)
 
     def costs(seen: Tensor, classes: Tensor) -> dict[str, Tensor]:
         return {"loss": F.cross_entropy(model(seen), classes)}
@@ -74,23 +81,23 @@ def pretrain(
     def validate() -> dict[str, float]:
         rng = np.random.default_rng(seed)
         parts = [held_out[i : i + training.batch] for i in range(0, len(held_out), training.batch)]
-        batches = [look(images, part, motion, size, rng, device) for part in parts]
+        batches = [look(images, part, size, context, rng, device) for part in parts]
         right = sum(int((model(seen).argmax(1) == classes).sum()) for seen, classes in batches)
         return {"accuracy": right / len(held_out)}
 
     optimizer = torch.optim.Adam(model.parameters(), training.learning_rate)
     learnt = fit(model, optimizer, batch, costs, training, reporter, validate)
     weights = {name.removeprefix("backbone."): w for name, w in learnt.items() if name.startswith("backbone.")}
-    seen, _ = look(images, learning[: training.batch], motion, size, np.random.default_rng(seed), device)
+    seen, _ = look(images, learning[: training.batch], size, context, np.random.default_rng(seed), device)
     return scaled(model, weights, seen)
 
 
 def look(
-    images: Pack, items: np.ndarray, motion: Motion, size: int, rng: np.random.Generator, device: str
+    images: Pack, items: np.ndarray, size: int, context: float, rng: np.random.Generator, device: str
 ) -> tuple[Tensor, Tensor]:
     """Crops (B, 3, S, S) of these objects, moved a little, and their classes (B,)."""
-    boxes = np.stack([draw(motion, images.boxes[[i]], images.frame_sizes[[i]], 1, rng)[0, 0] for i in items])
-    windows = crops.windows(torch.from_numpy(boxes))  # (B, 4)
+    boxes = draw(Motion(), images.boxes[items], images.frame_sizes[items], 1, rng, context)[:, 0]  # (B, 4)
+    windows = crops.windows(torch.from_numpy(boxes), context)  # (B, 4)
     windows[:, :2] -= torch.from_numpy(images.origins[items])
     cuts = [torch.from_numpy(images.pixels(i)).to(device) for i in items]
     classes = torch.from_numpy(images.label[items]).to(device)
