@@ -277,18 +277,17 @@ def _points(chart: Chart, points: Sequence[Point]) -> Figure:
         for i, name in enumerate(names):
             own = [point for point in points if (point.series, point.panel) == (name, axes.get_title(loc="left"))]
             x, y = np.array([(point.x, point.y) for point in own]).reshape(-1, 2).T
-            if chart.kind == "subsets":  # beside each other
-                x = x + 0.6 * ((i + 0.5) / len(names) - 0.5)
+            if chart.kind in ("subsets", "trend"):  # beside each other
+                width = 0.6 if chart.kind == "subsets" else 0.02 * np.ptp([point.x for point in points])
+                x = x + width * ((i + 0.5) / len(names) - 0.5)
             line = "-" if chart.kind == "trend" or (chart.kind == "ranks" and name != OTHERS) else ""
             axes.plot(x, y, "o" + line, color=colours[name], label=name.replace("_", " "))
             if chart.kind in ("subsets", "trend"):
                 low, high = np.array([(point.low, point.high) for point in own], float).reshape(-1, 2).T
                 axes.vlines(x, low, high, color=colours[name], linewidth=1)
-            else:
-                for point in own:
-                    place = (point.x, point.y)
-                    axes.annotate(point.label, place, (4, 3), textcoords="offset points", fontsize=7)
         _label(chart, points, axes)
+        if chart.kind in ("ranks", "speed"):
+            _name([point for point in points if point.panel == axes.get_title(loc="left")], axes, len(panels))
     _legend(figure, panels)
     return figure
 
@@ -306,7 +305,8 @@ def _label(chart: Chart, points: Sequence[Point], axes: Axes) -> None:
         axes.set_ylabel("robustness rank")
     elif chart.kind == "speed":
         axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        low, high = axes.get_xlim()
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 30 * low else (1,)))
         axes.xaxis.set_major_formatter("{x:g}")
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel(axes.get_title(loc="left"))
@@ -318,6 +318,27 @@ def _label(chart: Chart, points: Sequence[Point], axes: Axes) -> None:
     else:
         axes.set_xlabel(chart.axis or chart.setting)
         axes.set_ylim(bottom=0)
+
+
+def _name(points: Sequence[Point], axes: Axes, columns: int) -> None:
+    """Write each point's label beside it, at the first of four corners where it is on no other, nor on a point."""
+    height, width = 150, 460 / columns  # of a panel, in typographic points, about
+    to_axes = axes.transScale + axes.transLimits
+    at = to_axes.transform([(point.x, point.y) for point in points]) * (width, height)
+    taken = [(x - 3, y - 3, x + 3, y + 3) for x, y in at]
+    for point, (x, y) in zip(points, at, strict=True):
+        wide = 3.8 * len(point.label)
+        corners = [(x + 4, y + 2), (x + 4, y - 10), (x - 4 - wide, y + 2), (x - 4 - wide, y - 10)]
+        boxes = [(left, low, left + wide, low + 8) for left, low in corners]
+        crossed = [
+            sum(a < right and left < c and b < top and low < d for a, b, c, d in taken)
+            for left, low, right, top in boxes
+        ]
+        best = crossed.index(min(crossed))
+        taken.append(boxes[best])
+        offset, side = (4 if best < 2 else -4, (2, -10)[best % 2]), ("left", "right")[best // 2]
+        place = (point.x, point.y)
+        axes.annotate(point.label, place, offset, textcoords="offset points", fontsize=7, ha=side)
 
 
 def _colours(study: Study) -> dict[str, str]:
