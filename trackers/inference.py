@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 TILE = 3  # side of the tiles of outputs computed at once
 POINTS = (0.0, 1.0, -1.0, 2.0, -2.0, 0.5)  # where polynomials are evaluated, besides infinity
-CHUNK = 4  # images whose tiles fit into a cache
 CHANNELS = 32  # a group; convolutions with fewer gain nothing
 LARGE = 2**25  # weights of a layer, from which on half of the bytes is worth the rounding
 
@@ -83,9 +82,6 @@ class MinimalFiltering(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, O, H, W), both best in channels-last memory."""
-        return torch.cat([self._filter(images) for images in x.split(CHUNK)])
-
-    def _filter(self, x: Tensor) -> Tensor:
         (N, C, H, W), G, r, m = x.shape, self.groups, self.kernel, TILE
         n, rows, columns = m + r - 1, -(-H // m), -(-W // m)
         low, below, right = r // 2, rows * m + r // 2 - H, columns * m + r // 2 - W

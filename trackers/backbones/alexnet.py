@@ -26,6 +26,7 @@ STRIDES = (4, 1, 1, 1, 1)
 POOLED = (1, 2, 5)  # convolutions after which a maximum is taken of 3 x 3, every 2 pixels
 NORMALIZED = (1, 2)  # convolutions whose pooled responses are normalized, in Caffe's layout
 REACH, ALPHA = 2, 1e-4  # of that normalization: channels to either side; beta is 3/4 and k is 1
+CHUNK = 4 * 227**2  # pixels of images whose responses a processor's cache holds
 TORCHVISION = (0, 3, 6, 8, 10)  # numbers of the convolutions in torchvision's `features`
 
 
@@ -82,8 +83,7 @@ class AlexNet(nn.Module):
 
     def side(self, size: int) -> int:
         """Height, and width, of pool5 for images of `size` x `size`; ValueError where nothing would be left."""
-        side = size
-        side = (side + (0 if self.caffe else 4) - 11) // 4 + 1  # conv1; the others keep sides as they are
+        side = (size + (0 if self.caffe else 4) - 11) // 4 + 1  # conv1; the others keep sides as they are
         for number in range(1, 6):
             if number in POOLED:
                 side = (side - 3 + self.caffe) // 2 + 1
@@ -97,6 +97,12 @@ class AlexNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """pool5 of RGB images in 0..255, float (N, 3, S, S): (N, C, side(S), side(S)). Channels-last is fastest."""
+        if images.is_cuda or torch.is_grad_enabled():
+            return self._pool5(images)
+        few = max(1, CHUNK // (images.shape[2] * images.shape[3]))
+        return torch.cat([self._pool5(some) for some in images.split(few)])
+
+    def _pool5(self, images: Tensor) -> Tensor:
         x = self._first(images)  # (N, 96, 55, 55), where S is 227 and widths are CaffeNet's
         for number, convolution in enumerate(self.convolutions, 1):
             x = F.relu(x if number == 1 else convolution(x))  # (N, 256, 27, 27), then (N, 384 or 256, 13, 13)

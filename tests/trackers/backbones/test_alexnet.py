@@ -111,6 +111,15 @@ def test_sides_are_those_of_pool5(config):
         network.side(30)
 
 
+def test_images_in_chunks_are_images_at_once(monkeypatch):
+    """Without gradients images are taken few at a time; their features are the same."""
+    network, some = randomized(SMALL), images(5, 67)
+    expected = network(some)
+    monkeypatch.setattr(alexnet, "CHUNK", 2 * 67**2)
+    with torch.no_grad():
+        torch.testing.assert_close(network(some), expected, rtol=1e-5, atol=1e-5)
+
+
 def test_gradients_reach_every_layer():
     """Where weights are trained here, all of them learn."""
     network = randomized(SMALL)
