@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from orchestrator import lineage, plan, results
 from orchestrator.executor import Backend, Executor, InProcess, Settings
+from orchestrator.groups import grouped
 from orchestrator.jobs import Data, Job, in_order
 from orchestrator.params import Dataset, Params, dataset_module, load
 from orchestrator.paths import Paths
@@ -175,6 +176,8 @@ def _no_file(path: Path) -> str | None:
 def _problem(dataset: Dataset, path: Path) -> str | None:
     try:
         opened = dataset_module(dataset.format).open(dataset.config, path, dataset.name)
+        if isinstance(opened, Collection):
+            grouped(opened, dataset.groups)
     except (OSError, ValueError) as error:
         return f"data set {dataset.name}: {error}"
     unseen = [s.name for s in opened if isinstance(s.frames, Unseen)] if isinstance(opened, Collection) else []

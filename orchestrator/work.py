@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from orchestrator import lineage, params, score_files
+from orchestrator.groups import grouped
 from orchestrator.jobs import Data
 from trackers import families
 from trackers.benchmarks.collection import Collection
@@ -307,7 +308,6 @@ def _open(task: Task, dataset: Mapping[str, Any]) -> Any:
 
     clip: where given, how long every sequence is made. groups: where given, the sequences of each, which
     becomes their attribute. part: where given, the sequences tested in one fold, or (side "train") all others.
-    Raises ValueError for a group of a sequence that is not there.
     """
     module = params.dataset_module(dataset["format"])
     config = params.build(module.Config, dataset["settings"])
@@ -318,8 +318,7 @@ def _open(task: Task, dataset: Mapping[str, Any]) -> Any:
         raise ValueError(
             f"data set {dataset['name']}: expected sequences to clip, to group or to split, got generated ones"
         )
-    for group, members in dataset.get("groups", {}).items():
-        opened = _grouped(opened, group, members)
+    opened = grouped(opened, dataset.get("groups", {}))
     if "part" in dataset:
         part, names = dataset["part"], [sequence.name for sequence in opened]
         tested = folds.folds(names, part["of"], part["seed"])[part["fold"]]
@@ -327,13 +326,3 @@ def _open(task: Task, dataset: Mapping[str, Any]) -> Any:
     if "clip" in dataset:
         opened = replace(opened, sequences=tuple(clip(sequence, dataset["clip"]) for sequence in opened))
     return opened
-
-
-def _grouped(collection: Collection, group: str, members: list[str]) -> Collection:
-    """The collection, with this attribute of these sequences."""
-    inside = {sequence.name for sequence in collection.select(members)}
-    sequences = (
-        replace(sequence, attributes=(*sequence.attributes, group)) if sequence.name in inside else sequence
-        for sequence in collection
-    )
-    return replace(collection, sequences=tuple(sequences))

@@ -10,7 +10,6 @@ Either way the network takes RGB in 0..255 and sees to the rest itself.
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -88,7 +87,7 @@ class AlexNet(nn.Module):
             if number in POOLED:
                 side = (side - 3 + self.caffe) // 2 + 1
             if side < 1:
-                raise ValueError(f"size: expected images of at least 64 x 64 pixels, got {size} x {size}")
+                raise ValueError(f"size: expected at least {39 if self.caffe else 63} pixels, got {size}")
         return side
 
     def features(self, size: int) -> int:
@@ -149,12 +148,18 @@ def read(path: str | Path, config: Config) -> dict[str, Tensor]:
     (features.0.weight, features.0.bias, features.3.weight, ...); or converted from Caffe, shapes as in Caffe and
     conv1's inputs BGR (conv1.weight, conv1.bias, ..., or conv1_w, conv1_b, ...). Fully connected layers in it
     (classifier..., fc...) are left out. Raises ValueError, with every name and shape that differs, where it is of
-    another architecture.
+    another architecture, and for any other file.
     """
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
-        raise ValueError(f"{path}: expected names and tensors written by torch.save, got {error}") from error
+    except OSError:
+        raise
+    except Exception as error:  # whatever a file of another kind makes of the reader
+        # torch's own text is not passed on: it advises to trust the file.
+        raise ValueError(
+            f"{path}: expected names and tensors written by torch.save, got a file that cannot be read as such, "
+            "or that holds more than tensors"
+        ) from error
     if not isinstance(found, Mapping) or not all(isinstance(value, Tensor) for value in found.values()):
         raise ValueError(f"{path}: expected names and tensors written by torch.save, got {_kind(found)}")
     with torch.device("meta"):
@@ -177,7 +182,11 @@ def read(path: str | Path, config: Config) -> dict[str, Tensor]:
             f"{path}: expected an AlexNet in the {config.layout} layout of widths {list(config.widths)}, "
             "but these differ:\n" + "\n".join(differences)
         )
-    return {name: found[names[name]].float() for name in expected}
+    weights = {name: found[names[name]].float() for name in expected}
+    broken = [names[name] for name, weight in weights.items() if not weight.isfinite().all()]
+    if broken:
+        raise ValueError(f"{path}: expected finite numbers, got NaN or infinity in {', '.join(broken)}")
+    return weights
 
 
 def _as_torchvision(name: str) -> str:

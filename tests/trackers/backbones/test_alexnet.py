@@ -107,8 +107,10 @@ def test_sides_are_those_of_pool5(config):
         assert pool5.shape == (1, 4, network.side(size), network.side(size))
         assert pool5.numel() == network.features(size)
     assert network.side(227) == 6
-    with pytest.raises(ValueError, match="expected images of at least 64 x 64 pixels, got 30 x 30"):
-        network.side(30)
+    least = {"caffenet": 39, "torchvision": 63}[config.layout]
+    assert network.side(least) == 1
+    with pytest.raises(ValueError, match=f"size: expected at least {least} pixels, got {least - 1}"):
+        network.side(least - 1)
 
 
 def test_images_in_chunks_are_images_at_once(monkeypatch):
@@ -199,3 +201,23 @@ def test_settings_are_checked(settings, message):
     """A setting that makes no network is refused by its name."""
     with pytest.raises(ValueError, match=message):
         Config(**settings)
+
+
+@pytest.mark.parametrize("content", [b"", b"weights", b"not a file of weights, but some text\n"])
+def test_a_file_of_another_kind_is_refused_in_our_words(content, tmp_path):
+    """Whatever torch makes of it, the message names the file, and never says how to trust it."""
+    path = tmp_path / "weights.pt"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="weights.pt: expected names and tensors") as caught:
+        alexnet.read(path, alexnet.Config())
+    assert "weights_only" not in str(caught.value)
+
+
+def test_weights_that_are_no_numbers_are_refused(tmp_path):
+    """NaN in a file is found when it is read, by name, and not when training begins."""
+    config = alexnet.Config(widths=(2, 2, 2, 2, 2))
+    weights = alexnet.AlexNet(config).state_dict()
+    weights["conv3.bias"][0] = float("nan")
+    torch.save(weights, tmp_path / "weights.pt")
+    with pytest.raises(ValueError, match="weights.pt: expected finite numbers, got NaN or infinity in conv3.bias"):
+        alexnet.read(tmp_path / "weights.pt", config)

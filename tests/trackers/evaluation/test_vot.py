@@ -64,7 +64,7 @@ def test_failures_by_hand() -> None:
 
 @pytest.mark.parametrize("convention", vot.CONVENTIONS)
 def test_a_tracker_that_never_lasts_has_no_accuracy(convention: Convention) -> None:
-    """Where every frame is a failure or soon after one, accuracy is unknown or 0, and the overall error that of A = 0."""
+    """Where every frame is a failure or soon after one, accuracy is unknown or 0, and the overall error of A = 0."""
     a = sequence("a", 14)
     judged = results((a, (run(a, "if----if----if"),)))
     assert np.nan_to_num(MEASURES["accuracy"](judged, convention).value) == 0

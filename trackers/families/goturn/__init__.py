@@ -20,6 +20,7 @@ it); momentum is torch's, which does not carry the old learning rate over a drop
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -28,6 +29,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trackers import inference
 from trackers.backbones import alexnet
 from trackers.families.goturn import packed
 from trackers.families.goturn.examples import Examples
@@ -86,8 +88,15 @@ class Config:
                 raise ValueError(f"{name}: expected a share in [0, 1), got {getattr(self, name)}")
         if not 1 <= self.videos <= VIDEOS:
             raise ValueError(f"videos: expected 1 to {VIDEOS}, got {self.videos}")
-        if self.context < 1:
+        if not 1 <= self.context < math.inf:
             raise ValueError(f"context: expected at least 1, the target's own size, got {self.context}")
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"momentum: expected a number in [0, 1), got {self.momentum}")
+        for name in ("weight_decay", "bias_rate", "initial_std"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name}: expected at least 0, got {getattr(self, name)}")
+        with torch.device("meta"):
+            alexnet.AlexNet(self.backbone).side(self.size)  # ValueError where nothing would be left
 
 
 def steps(config: Config) -> list[Step]:
@@ -241,4 +250,6 @@ def tracker(config: Config, weights: Weights, device: str) -> Tracker:
     """The tracker of these settings and weights."""
     model = _model(config)
     model.load_state_dict(dict(weights))
+    if device == "cpu":
+        inference.on_cpu(model)
     return GOTURN(model, config.size, config.context, device)

@@ -32,7 +32,9 @@ class GOTURN(Tracker):
         self.targets: dict[int, np.ndarray] = {}  # by lane: that window of the frame before, uint8 RGB
 
     def initialize(self, lanes: Sequence[int], images: Sequence[Image], regions: np.ndarray) -> None:
-        self._remember(lanes, images, np.asarray(regions, float))
+        # A target is looked for in the image alone, however large it is said to be.
+        boxes = [inside(region, image) for region, image in zip(np.asarray(regions, float), images, strict=True)]
+        self._remember(lanes, images, np.stack(boxes))
 
     @torch.inference_mode()
     def update(self, lanes: Sequence[int], images: Sequence[Image]) -> np.ndarray:

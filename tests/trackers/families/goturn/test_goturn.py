@@ -1,4 +1,5 @@
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -243,6 +244,12 @@ def test_a_training_that_diverges_says_so(data):
         ({"videos": 0}, "videos"),
         ({"videos": 308}, "videos"),
         ({"context": 0.5}, "context"),
+        ({"context": math.inf}, "context"),
+        ({"momentum": 1.0}, "momentum"),
+        ({"weight_decay": -1.0}, "weight_decay"),
+        ({"bias_rate": -1.0}, "bias_rate"),
+        ({"initial_std": -1.0}, "initial_std"),
+        ({"size": 20}, "size"),
     ],
 )
 def test_settings_out_of_range_are_refused(change, field):
@@ -309,6 +316,11 @@ def test_a_target_that_shrinks_to_nothing_keeps_a_pixel():
 def test_a_target_may_grow_to_the_whole_image():
     """A box that grows at every frame ends as the image."""
     assert told((0.0, 0.0, 10.0, 10.0), (30, 20, 20, 10), times=30) == [0, 0, 80, 60]
+
+
+def test_a_start_far_beyond_the_image_is_cut():
+    """A start box of any size is looked at where it lies in the image."""
+    assert told((2.5, 2.5, 7.5, 7.5), (-1e6, -1e6, 4e6, 4e6)) == [0, 0, 80, 60]
 
 
 def test_no_number_means_that_nothing_moved():
