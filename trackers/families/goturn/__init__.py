@@ -21,7 +21,6 @@ it); momentum is torch's, which does not carry the old learning rate over a drop
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -50,8 +49,8 @@ class Config:
     """One variant; the defaults are the paper's full method.
 
     sources: what is trained on. videos: of the paper's 307 training videos, so many, drawn by the seed; of other
-    data, the same share. validation: share of each category's videos that is not trained on, but by which the
-    error is measured meanwhile (Section 5.1: 56 of 307, in the authors' code the last fifth of each category).
+    data, the same share. validation: whether the error is measured meanwhile on the videos that have this role in
+    the experiment's training data (Section 5.1: 56 of 307, to choose hyperparameters by; then all are trained on).
     """
 
     backbone: alexnet.Config = field(default_factory=alexnet.Config)  # Section 3.3: CaffeNet
@@ -67,7 +66,7 @@ class Config:
     motion: Motion = field(default_factory=Motion)  # Section 4.2
     crops: int = 10  # k_3 (Section 4.3)
     videos: int = VIDEOS  # Figure 5: 14, 37, 157, 307
-    validation: float = 0.0
+    validation: bool = False
     momentum: float = 0.9  # CaffeNet's, as the two below
     weight_decay: float = 5e-4
     bias_rate: float = 2.0  # how much faster biases learn than weights
@@ -83,9 +82,8 @@ class Config:
                 raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
         if not self.sources or len(set(self.sources)) < len(self.sources):
             raise ValueError(f"sources: expected videos, images or both, got {list(self.sources)}")
-        for name, low in (("dropout", 0), ("validation", 0)):
-            if not low <= getattr(self, name) < 1:
-                raise ValueError(f"{name}: expected a share in [0, 1), got {getattr(self, name)}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout: expected a share in [0, 1), got {self.dropout}")
         if not 1 <= self.videos <= VIDEOS:
             raise ValueError(f"videos: expected 1 to {VIDEOS}, got {self.videos}")
         if not 1 <= self.context < math.inf:
@@ -107,13 +105,18 @@ def steps(config: Config) -> list[Step]:
         "videos": Step("videos", pack_videos, reads=("videos",), settings=("context",), seeded=False),
         "images": Step("images", pack_images, reads=("images",), settings=("context",), seeded=False),
     }
-    wanted = [name for name in packs if name in config.sources or (name == "images" and learns)]
+    if config.validation:
+        packs["validation"] = Step(
+            "validation", pack_validation, reads=("validation",), settings=("context",), seeded=False
+        )
+    learnt_from = (*config.sources, *(["validation"] if config.validation else []))
+    wanted = [name for name in packs if name in learnt_from or (name == "images" and learns)]
     backbone = (
         Step("backbone", learn_backbone, ("images",), reads=(), settings=("backbone", "size", "context", "pretraining"))
         if learns
         else Step("backbone", read_backbone, reads=(), files=files, settings=("backbone",), seeded=False)
     )
-    return [*(packs[name] for name in wanted), backbone, Step("train", train, ("backbone", *config.sources), reads=())]
+    return [*(packs[name] for name in wanted), backbone, Step("train", train, ("backbone", *learnt_from), reads=())]
 
 
 def pack_videos(inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
@@ -124,6 +127,11 @@ def pack_videos(inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
 def pack_images(inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
     """The objects of the still images, cut to what crops can reach."""
     return packed.pack_images(inputs.data["images"], reporter, config.context)
+
+
+def pack_validation(inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
+    """As `pack_videos`, of those that the error is measured on."""
+    return packed.pack_videos(inputs.data["validation"], reporter, config.context)
 
 
 def learn_backbone(inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
@@ -207,39 +215,30 @@ def dropout(config: Config, seed: int, update: int, device: str) -> Tensor:
 
 def _examples(config: Config, inputs: Inputs) -> tuple[Examples, Examples | None]:
     """What is learnt from, and what the error is validated on, if anything."""
-    packs = {source: Pack(inputs.weights[source]) for source in config.sources}
-    videos, images = packs.get("videos"), packs.get("images")
-    batch = config.training.batch
 
     def examples(videos: Pack | None, images: Pack | None) -> Examples:
+        batch = config.training.batch
         return Examples(
             videos, images, config.motion, config.crops, batch, config.size, config.context, seed=inputs.seed
         )
 
-    validating = None
+    packs = {name: Pack(tensors) for name, tensors in inputs.weights.items() if name != "backbone"}
+    videos = packs.get("videos")
     if videos is not None:
-        learning, held_out = split(videos.names, config.validation, config.videos, inputs.seed)
-        if held_out:
-            validating = examples(videos.select(held_out), None)
-        videos = videos.select(learning)
-    return examples(videos, images), validating
+        videos = videos.select(chosen(len(videos.names), config.videos, inputs.seed))
+    return (
+        examples(videos, packs["images"] if "images" in config.sources else None),
+        examples(packs["validation"], None) if config.validation else None,
+    )
 
 
-def split(names: Sequence[str], validation: float, videos: int, seed: int) -> tuple[list[int], list[int]]:
-    """Numbers of the videos to learn from, and of those held out.
+def chosen(count: int, videos: int, seed: int) -> list[int]:
+    """Numbers of the training videos to learn from: of all `count`, what `videos` are of `VIDEOS`, one at least.
 
-    names: the training videos', each of its category, "_video" and a number, as ALOV300++ names them; of each
-    category the last int(validation x its videos) are held out (the authors' code). Of the others, `videos` of
-    `VIDEOS` are learnt from; whoever learns from more of them learns from these as well.
+    Whoever learns from more of them learns from these as well.
     """
-    categories: dict[str, list[int]] = {}
-    for i, name in enumerate(names):
-        categories.setdefault(name.rpartition("_video")[0], []).append(i)
-    held_out = [i for own in categories.values() for i in own[len(own) - int(validation * len(own)) :]]
-    others = sorted(set(range(len(names))) - set(held_out))
-    order = np.random.default_rng(seed).permutation(len(others))
-    count = max(1, round(len(others) * videos / VIDEOS))
-    return sorted(others[i] for i in order[:count].tolist()), held_out
+    order = np.random.default_rng(seed).permutation(count)
+    return sorted(order[: max(1, round(count * videos / VIDEOS))].tolist())
 
 
 def _model(config: Config) -> Model:

@@ -1,5 +1,6 @@
 import dataclasses
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -41,7 +42,11 @@ def data():
     for i in range(12):
         shown = picture(["disc" if i % 2 else "star"], (96, 72), seed=i)
         images.append(Sequence(f"{i}", shown.image[None], shown.boxes, label=shown.labels[0]))
-    return {"videos": Collection("videos", tuple(videos)), "images": Collection("images", tuple(images))}
+    return {
+        "videos": Collection("videos", tuple(videos[:8])),
+        "images": Collection("images", tuple(images)),
+        "validation": Collection("validation", tuple(videos[8:])),
+    }
 
 
 def trained(config, data, seed=1, reporter=None, until="train"):
@@ -194,28 +199,21 @@ class Curves(Silent):
 
 
 def test_held_out_videos_measure_the_error(data):
-    """With a validation share the error on videos that are not trained on is reported; without, there is none."""
-    for validation, names in ((0.2, {"loss", "error", "validation error"}), (0.0, {"loss", "error"})):
+    """With videos to validate on, the error on them is reported; without, there is none, and weights are the same."""
+    weights = []
+    for validation, names in ((True, {"loss", "error", "validation error"}), (False, {"loss", "error"})):
         curves = Curves()
-        trained(small(validation=validation), data, reporter=curves)
+        weights.append(trained(small(validation=validation), data, reporter=curves)["train"])
         assert set(curves.points) == names
         assert all(np.isfinite(value) for points in curves.points.values() for _, value in points)
-
-
-def test_the_last_fifth_of_each_category_is_held_out():
-    """ALOV's names begin with a category; of each, the last int(0.2 n) videos are held out (Section 5.1)."""
-    names = [f"01-Light_video{i:05d}" for i in range(1, 12)] + [f"02-Cover_video{i:05d}" for i in range(1, 5)]
-    learning, held_out = goturn.split(names, 0.2, goturn.VIDEOS, seed=1)
-    assert [names[i] for i in held_out] == ["01-Light_video00010", "01-Light_video00011"]
-    assert sorted([*learning, *held_out]) == list(range(15))
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
 def test_fewer_videos_are_part_of_more():
     """Of 100 videos, 14 of the paper's 307 are 5; they are among the 12 that 37 are, and so on to all."""
-    names = [f"x_video{i}" for i in range(100)]
-    chosen = [set(goturn.split(names, 0.0, videos, seed=1)[0]) for videos in (14, 37, 157, 307)]
-    assert [len(part) for part in chosen] == [5, 12, 51, 100]
-    assert all(less < more for less, more in zip(chosen, chosen[1:], strict=False))
+    numbers = [set(goturn.chosen(100, videos, seed=1)) for videos in (14, 37, 157, 307)]
+    assert [len(part) for part in numbers] == [5, 12, 51, 100]
+    assert all(less < more for less, more in pairwise(numbers))
 
 
 def test_no_update_leaves_the_head_as_drawn(data):
@@ -240,7 +238,6 @@ def test_a_training_that_diverges_says_so(data):
         ({"sources": ()}, "sources"),
         ({"sources": ("videos", "videos")}, "sources"),
         ({"dropout": 1.0}, "dropout"),
-        ({"validation": -0.1}, "validation"),
         ({"videos": 0}, "videos"),
         ({"videos": 308}, "videos"),
         ({"context": 0.5}, "context"),
