@@ -54,6 +54,16 @@ def test_large_layers_keep_weights_in_half_precision(monkeypatch):
     model = inference.on_cpu(nn.Sequential(layer))
     assert isinstance(model[0], inference.HalfPrecisionLinear)
     x = torch.randn(33, 64)
-    expected = x @ layer.weight.half().float().T + layer.bias
+    expected = x @ inference.rounded(layer.weight.detach()).T + layer.bias
     torch.testing.assert_close(model(x), expected, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(model(x[:1]), model(x)[:1], rtol=1e-6, atol=1e-6)
+
+
+def test_rounding_errors_do_not_add_up():
+    """Rounded weights are what half precision can hold, and sums along a row stay off by one rounding at most."""
+    weight = torch.randn(20, 500, generator=torch.Generator().manual_seed(0)) * 0.005
+    found = inference.rounded(weight)
+    assert torch.equal(found, found.half().float())
+    error = (found.double() - weight.double()).cumsum(1)
+    assert error.abs().max() <= found.abs().max() * 2**-11
+    assert (weight.half().double() - weight.double()).cumsum(1).abs().max() > 2 * error.abs().max()
