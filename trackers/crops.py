@@ -7,6 +7,7 @@ is black.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -17,6 +18,8 @@ from torch import Tensor
 from trackers.boxes import centre, xywh_to_xyxy, xyxy_to_xywh
 from trackers.sequence import Image
 
+EACH = 8  # windows that are worth a thread
+
 
 def windows(boxes: Tensor, context: float = 2.0) -> Tensor:
     """The window around each box: boxes (..., 4) float -> (..., 4) int64.
@@ -25,8 +28,8 @@ def windows(boxes: Tensor, context: float = 2.0) -> Tensor:
     least one pixel (Held et al. 2016, Section 3.2; the rounding is that of their code).
     """
     sides = context * boxes[..., 2:]
-    corner = (centre(boxes) - sides / 2).trunc()
-    return torch.cat([corner, sides.ceil().clamp(min=1)], -1).long()
+    # long() rounds towards 0. So does trunc(), but it wakes threads, which takes milliseconds.
+    return torch.cat([centre(boxes) - sides / 2, sides.ceil().clamp(min=1)], -1).long()
 
 
 def cut(image: Image, window: np.ndarray) -> Image:
@@ -66,11 +69,49 @@ def sample(images: Tensor | Sequence[Tensor], windows: Tensor, size: int, of: Te
     return crops.unflatten(0, windows.shape[:-1])  # (..., 3, S, S)
 
 
+def sample_on(device: str, images: Sequence[Image], windows: Tensor, size: int, of: Tensor | None = None) -> Tensor:
+    """`sample` on a device, of images in main memory: no more of each is sent there than its windows show.
+
+    images, windows, size, of, and what is returned: as of `sample`, but for images being arrays. A GPU is not
+    waited for.
+    """
+    if of is None:
+        of = torch.arange(len(windows)).view(-1, *[1] * (windows.ndim - 2)).expand(windows.shape[:-1])
+    flat, number = windows.reshape(-1, 4).numpy(), of.reshape(-1).numpy()  # (N, 4), (N,)
+    edges = xywh_to_xyxy(flat)  # (N, 4)
+    shown, origins = [], np.zeros((len(images), 2), np.int64)
+    for i, image in enumerate(images):
+        own = edges[number == i]
+        rows, columns = image.shape[:2]
+        low = np.clip(own[:, :2].min(0, initial=max(rows, columns)), 0, (columns, rows))
+        high = np.clip(own[:, 2:].max(0, initial=0), low, (columns, rows))
+        origins[i] = low
+        shown.append(send(torch.from_numpy(image[low[1] : high[1], low[0] : high[0]]), device))
+    moved = torch.from_numpy(flat - np.pad(origins, ((0, 0), (0, 2)))[number]).view(windows.shape)  # (..., 4)
+    return sample(shown, send(moved, device), size, send(of, device))
+
+
+def send(tensor: Tensor, device: str | torch.device) -> Tensor:
+    """A tensor in main memory, on a device; a GPU is not waited for."""
+    if torch.device(device).type == "cpu":
+        return tensor
+    return tensor.contiguous().pin_memory().to(device, non_blocking=True)
+
+
 def _resized(images: Tensor | Sequence[Tensor], windows: Tensor, size: int, of: Tensor) -> Tensor:
-    pixels = [image.numpy() for image in images]
+    pixels, places, numbers = [image.numpy() for image in images], windows.tolist(), of.tolist()
     crops = np.empty((len(windows), size, size, 3), np.float32)  # by NumPy: in large pages, where Linux gives such
-    for crop, window, number in zip(crops, windows.tolist(), of.tolist(), strict=True):
-        crop[:] = cv2.resize(cut(pixels[number], window), (size, size))
+    threads = max(1, min(torch.get_num_threads(), len(windows) // EACH))
+
+    def resize(first: int) -> None:
+        for i in range(first, len(crops), threads):
+            crops[i] = cv2.resize(cut(pixels[numbers[i]], places[i]), (size, size))
+
+    if threads == 1:
+        resize(0)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(resize, range(threads)))
     return torch.from_numpy(crops).permute(0, 3, 1, 2)  # (N, 3, S, S)
 
 
@@ -81,18 +122,18 @@ def _grid_sampled(images: Tensor | Sequence[Tensor], windows: Tensor, size: int,
     atlas = torch.zeros(sum(heights), max(image.shape[1] for image in images) + 2, 3, device=device)
     for place, image in zip(atlas.split(heights), images, strict=True):
         place[1 : 1 + image.shape[0], 1 : 1 + image.shape[1]] = image
-    sizes = torch.tensor([image.shape[1::-1] for image in images], device=device)[of]  # (N, 2) width, height
-    corners = torch.zeros(len(heights), 2, dtype=torch.long)
-    corners[1:, 1] = torch.tensor(heights[:-1]).cumsum(0)
-    corners = corners.to(device)[of] + 1  # (N, 2) x, y of each window's image in the atlas
+    tops = [sum(heights[:i]) + 1 for i in range(len(heights))]
+    table = torch.tensor([(*image.shape[1::-1], 1, top) for image, top in zip(images, tops, strict=True)])  # (M, 4)
+    # (N, 2) each: width, height of each window's image, and x, y of it in the atlas
+    sizes, corners = send(table, device)[of].chunk(2, -1)
 
     extents = windows[:, None, 2:]  # (N, 1, 2)
     steps = (torch.arange(size, device=device)[:, None] + 0.5) / size  # (S, 1)
     points = (steps * extents - 0.5).clamp(min=0).minimum(extents - 1.0)  # (N, S, 2) from the window's first pixel
     points = (points + windows[:, None, :2]).clamp(min=-1).minimum(sizes[:, None])  # (N, S, 2) in the image
-    whole = torch.tensor(atlas.shape[1::-1], device=device)
-    points = (points + corners[:, None] + 0.5) / whole * 2 - 1  # (N, S, 2) in the atlas, its extent [-1, 1]
-    x, y = points[:, None, :, 0], points[:, :, None, 1]  # (N, 1, S), (N, S, 1)
+    points = (points + corners[:, None] + 0.5) * 2  # (N, S, 2) in halves of a pixel of the atlas
+    # (N, 1, S), (N, S, 1) in the atlas, its extent [-1, 1]
+    x, y = points[:, None, :, 0] / atlas.shape[1] - 1, points[:, :, None, 1] / atlas.shape[0] - 1
     grid = torch.stack(torch.broadcast_tensors(x, y), -1)  # (N, S, S, 2)
     crops = F.grid_sample(atlas.permute(2, 0, 1)[None], grid.view(1, -1, size, 2), align_corners=False)
     crops = crops[0].unflatten(1, (-1, size)).transpose(0, 1)  # (N, 3, S, S)

@@ -56,13 +56,17 @@ def measure(repeats: int = 5) -> list[dict[str, Any]]:
 class Jpegs:
     """Frames encoded, in memory; decoded when asked for."""
 
-    encoded: tuple[np.ndarray, ...]
+    files: tuple[np.ndarray, ...]
 
     def __len__(self) -> int:
-        return len(self.encoded)
+        return len(self.files)
 
     def __getitem__(self, t: int) -> Image:
-        return cv2.cvtColor(cv2.imdecode(self.encoded[t], cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+        return cv2.cvtColor(cv2.imdecode(self.files[t], cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+
+    def encoded(self, t: int) -> bytes:
+        """The file of a frame."""
+        return self.files[t].tobytes()
 
 
 def sequences(count: int, length: int, size: tuple[int, int], seed: int = 0) -> list[Sequence]:

@@ -106,10 +106,45 @@ def test_windows_are_those_of_their_image_unless_told_otherwise():
     assert flat.is_contiguous(memory_format=torch.channels_last)
 
 
+def test_many_windows_are_shared_out_to_threads():
+    """Whatever the number of threads, the crops are the same ones."""
+    image = torch.from_numpy(noise(75, 100))
+    windows = torch.tensor([*WINDOWS.values()] * 5)
+    threads = torch.get_num_threads()
+    found = []
+    try:
+        for count in (1, 2, 3):
+            torch.set_num_threads(count)
+            found.append(crops.sample([image], windows[None], 16))
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.equal(found[0], found[1]) and torch.equal(found[0], found[2])
+
+
+@pytest.mark.parametrize("names", [["inside"], ["one row", "inside"], ["outside"], list(WINDOWS), []])
+def test_what_no_window_shows_of_an_image_is_not_sent(names, monkeypatch):
+    """Crops are those of whole images, though of each no more is sent than the rectangle around its windows."""
+    images = [noise(75, 100), noise(40, 30, seed=1)]
+    chosen = [WINDOWS[name] for name in names]
+    windows = torch.tensor([*chosen, [2, 3, 5, 6], [4, -3, 9, 6]])
+    of = torch.tensor([0] * len(chosen) + [1, 1])
+    sent = []
+    monkeypatch.setattr(crops, "send", lambda tensor, device: sent.append(tuple(tensor.shape)) or tensor)
+    found = crops.sample_on("cpu", images, windows, 16, of)
+    assert torch.equal(found, crops.sample([torch.from_numpy(image) for image in images], windows, 16, of))
+    x0, y0 = (min([100, *(np.clip(window[i], 0, None) for window in chosen)]) for i in (0, 1))
+    x1, y1 = (max([0, *(min(window[i] + window[i + 2], (100, 75)[i]) for window in chosen)]) for i in (0, 1))
+    assert np.prod(sent[0]) == max(x1 - x0, 0) * max(y1 - y0, 0) * 3
+    assert sent[1] == (9, 11, 3)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 def test_a_gpu_crops_as_a_cpu_does():
     """The same windows of the same images are the same within one grey level on both."""
     images = [torch.from_numpy(noise(75, 100)), torch.from_numpy(noise(40, 30, seed=1))]
     windows = torch.tensor([list(WINDOWS.values())] * 2)
+    expected = crops.sample(images, windows, 64)
     on_gpu = crops.sample([image.cuda() for image in images], windows.cuda(), 64)
-    assert (on_gpu.cpu() - crops.sample(images, windows, 64)).abs().max() <= 1
+    assert (on_gpu.cpu() - expected).abs().max() <= 1
+    sent = crops.sample_on("cuda", [image.numpy() for image in images], windows, 64)
+    assert (sent.cpu() - expected).abs().max() <= 1

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from trackers.benchmarks import files, packs
-from trackers.benchmarks.images import Images
+from trackers.benchmarks.images import Images, decode
 
 COLOURS = np.random.default_rng(0).integers(0, 256, (24, 32, 3)).astype(np.uint8)  # RGB
 
@@ -32,6 +32,16 @@ def test_images_are_rgb(there):
     assert np.array_equal(images[0], COLOURS)
     assert np.array_equal(images[1], np.repeat(COLOURS[..., :1], 3, axis=2))
     assert images[0].dtype == np.uint8
+
+
+def test_a_frames_file_can_be_had_as_it_is(there, folder):
+    """Its bytes are those on disk, even where they are no image; decoded, they are the frame."""
+    images = Images(there, ("1.png", "3.png", "5.png"))
+    assert images.encoded(0) == (folder / "1.png").read_bytes()
+    assert images.encoded(1) == (folder / "3.png").read_bytes()
+    assert np.array_equal(decode(images.encoded(0)), images[0])
+    with pytest.raises(FileNotFoundError, match=r"5\.png"):
+        images.encoded(2)
 
 
 def test_what_is_no_image_is_refused_by_name(there):

@@ -4,7 +4,7 @@ A network sees a crop of the frame before, around the target, and the same windo
 where in it the target is. It learns this offline, from pairs of labelled frames of videos and from still images
 (Section 4), and never again: tracking is one forward pass a frame (Section 3.4).
 
-    network     Figure 2                                 packed      what training looks at, cut once
+    network     Figure 2                                 packed      what training looks at
     motion      Section 4.2                              examples    Section 4.1 and 4.3: minibatches
     tracking    Section 3.4                              pretraining convolutions, where no file is named
 
@@ -98,17 +98,15 @@ class Config:
 
 
 def steps(config: Config) -> list[Step]:
-    """Crops are cut, and convolutions learnt or read, once for all variants that agree on them."""
+    """Frames are packed, and convolutions learnt or read, once for all variants that agree on them."""
     files = () if config.backbone.weights is None else (config.backbone.weights,)
     learns = not files
     packs = {
-        "videos": Step("videos", pack_videos, reads=("videos",), settings=("context",), seeded=False),
-        "images": Step("images", pack_images, reads=("images",), settings=("context",), seeded=False),
+        "videos": Step("videos", pack_videos, reads=("videos",), settings=(), seeded=False),
+        "images": Step("images", pack_images, reads=("images",), settings=(), seeded=False),
     }
     if config.validation:
-        packs["validation"] = Step(
-            "validation", pack_validation, reads=("validation",), settings=("context",), seeded=False
-        )
+        packs["validation"] = Step("validation", pack_validation, reads=("validation",), settings=(), seeded=False)
     learnt_from = (*config.sources, *(["validation"] if config.validation else []))
     wanted = [name for name in packs if name in learnt_from or (name == "images" and learns)]
     backbone = (
@@ -120,18 +118,18 @@ def steps(config: Config) -> list[Step]:
 
 
 def pack_videos(inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
-    """Successive labelled frames of the training videos, cut to what crops can reach."""
-    return packed.pack_videos(inputs.data["videos"], reporter, config.context)
+    """The labelled frames of the training videos."""
+    return packed.pack_videos(inputs.data["videos"], reporter)
 
 
 def pack_images(inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
-    """The objects of the still images, cut to what crops can reach."""
-    return packed.pack_images(inputs.data["images"], reporter, config.context)
+    """The still images and their objects."""
+    return packed.pack_images(inputs.data["images"], reporter)
 
 
 def pack_validation(inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
     """As `pack_videos`, of those that the error is measured on."""
-    return packed.pack_videos(inputs.data["validation"], reporter, config.context)
+    return packed.pack_videos(inputs.data["validation"], reporter)
 
 
 def learn_backbone(inputs: Inputs, config: Config, reporter: Reporter) -> Weights:

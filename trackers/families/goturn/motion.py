@@ -16,10 +16,11 @@ class Motion:
 
     kind: "laplace", or "uniform" over all that the limits allow (Section 6.4: no motion smoothness).
     shift_scale: b_x, of a Laplace distribution around 0. size_scale: b_s, around 1.
-    size_limit: factors are within 1 - size_limit and 1 + size_limit. At most 0.4: frames are packed to that reach.
+    size_limit: factors are within 1 - size_limit and 1 + size_limit, below 1.
     half_inside: "window": at least half of the target is inside the search window around the shifted box, in
     each dimension. "target": as in the authors' code, the window's centre is at most one width (height) of the
-    target away (of windows twice as large); less than half of it is in the window where the box has shrunk.
+    target away (of windows twice as large); less than half of it is in the window where the box has shrunk. Either
+    limit holds for the window before `crops.windows` rounds it to whole pixels, which may cost one pixel.
 
     What is beyond a limit is drawn again: the distributions are truncated, not clipped (the authors' code clips
     the factors).
@@ -37,8 +38,8 @@ class Motion:
         for name in ("shift_scale", "size_scale"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise ValueError(f"{name}: expected a positive number, got {getattr(self, name)}")
-        if not 0 <= self.size_limit <= 0.4:
-            raise ValueError(f"size_limit: expected a share in [0, 0.4], got {self.size_limit}")
+        if not 0 <= self.size_limit < 1:
+            raise ValueError(f"size_limit: expected a share in [0, 1), got {self.size_limit}")
         if self.half_inside not in ("window", "target"):
             raise ValueError(f"half_inside: expected window or target, got {self.half_inside}")
 

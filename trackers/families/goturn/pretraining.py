@@ -98,10 +98,8 @@ def look(
     """Crops (B, 3, S, S) of these objects, moved a little, and their classes (B,)."""
     boxes = draw(Motion(), images.boxes[items], images.frame_sizes[items], 1, rng, context)[:, 0]  # (B, 4)
     windows = crops.windows(torch.from_numpy(boxes), context)  # (B, 4)
-    windows[:, :2] -= torch.from_numpy(images.origins[items])
-    cuts = [torch.from_numpy(images.pixels(i)).to(device) for i in items]
-    classes = torch.from_numpy(images.label[items]).to(device)
-    return crops.sample(cuts, windows.to(device), size), classes
+    classes = crops.send(torch.from_numpy(images.label[items]), device)
+    return crops.sample_on(device, [images.pixels(i) for i in items], windows, size), classes
 
 
 @torch.no_grad()

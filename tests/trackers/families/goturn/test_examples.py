@@ -5,7 +5,7 @@ import torch
 
 from trackers import crops
 from trackers.benchmarks.collection import Collection
-from trackers.families.goturn.examples import Examples
+from trackers.families.goturn.examples import Ahead, Examples
 from trackers.families.goturn.motion import Motion
 from trackers.families.goturn.packed import Pack, pack_images, pack_videos
 from trackers.sequence import Sequence
@@ -155,12 +155,55 @@ def test_a_mapped_pack_gives_the_same_examples(videos, tmp_path):
     assert same(one, other)
 
 
-def test_crops_of_a_cut_are_those_of_the_whole_frame():
-    """Whatever the motion, what a pack holds of a frame is enough: each crop is that of the frame itself."""
+def test_images_are_drawn_uniformly_whatever_they_show():
+    """An image with one object is drawn as often as one with three, and each object of an image as often (4.1)."""
+    frames = [scene([[40, 30, 50, 20]], BLUE) for _ in range(2)]
+    of = [0, 1, 0, 0]  # which objects are on which image, not in a row
+    objects = [Sequence(f"{i}", frames[n], np.array([[40.0 + i, 30, 50, 20]])) for i, n in enumerate(of)]
+    pack = Pack(pack_images(Collection("images", tuple(objects)), Silent()))
+    examples = Examples(None, pack, Motion(), crops=1, size=SIZE, seed=9)
+    items = np.array([examples._draw(pair)[1][0] for pair in range(2000)])
+    assert np.allclose(np.bincount(items) / 2000, [1 / 6, 1 / 2, 1 / 6, 1 / 6], atol=0.04)
+
+
+def test_minibatches_made_ahead_are_the_same(videos, images):
+    """Asked in order, anew, or at random, each is what it is without a thread."""
+    examples = Examples(videos, images, Motion(), crops=4, batch=10, size=SIZE, seed=5)
+    ahead = Ahead(examples._make)
+    for update in (3, 4, 5, 6, 2, 7, 8, 8, 0, 1, 2):
+        assert same(ahead(update, "cpu"), examples.batch(update, "cpu"))
+
+
+def test_one_is_made_ahead_once_asked_in_order():
+    """The second of two in a row has the next one made, and nothing is made twice for whoever goes on."""
+    made = []
+    ahead = Ahead(lambda number, device: made.append(number) or number)
+    assert [ahead(number, "cpu") for number in (5, 5)] == [5, 5]
+    assert made == [5, 5]
+    assert [ahead(number, "cpu") for number in (6, 7, 8)] == [6, 7, 8]
+    assert ahead._next[2].result() == 9
+    assert made == [5, 5, 6, 7, 8, 9]
+
+
+def test_an_error_ahead_is_the_callers():
+    """What goes wrong in the thread is raised to whoever asks for that minibatch, and to nobody else."""
+
+    def make(number, device):
+        if number == 3:
+            raise ValueError("frame 3: expected an image")
+        return number
+
+    ahead = Ahead(make)
+    assert [ahead(number, "cpu") for number in (0, 1, 2)] == [0, 1, 2]
+    with pytest.raises(ValueError, match="frame 3: expected an image"):
+        ahead(3, "cpu")
+    assert ahead(4, "cpu") == 4
+
+
+def test_crops_are_those_of_whole_frames():
+    """Whatever the motion, each crop is that of the frame itself, as it is in the video."""
     sequence = walk("a", 12, 5)
     pack = Pack(pack_videos(Collection("videos", (sequence,)), Silent()))
-    examples = Examples(pack, None, Motion(kind="uniform"), size=SIZE, seed=1)
-    found = examples.batch(0, "cpu")
-    whole = Pack(pack_videos(Collection("videos", (sequence,)), Silent()))
-    whole.pixels, whole.origins = lambda item: sequence.frames[item], np.zeros_like(whole.origins)
-    assert same(found, Examples(whole, None, Motion(kind="uniform"), size=SIZE, seed=1).batch(0, "cpu"))
+    found = Examples(pack, None, Motion(kind="uniform"), size=SIZE, seed=1).batch(0, "cpu")
+    pack.pixels = lambda item: sequence.frames[item]
+    assert same(found, Examples(pack, None, Motion(kind="uniform"), size=SIZE, seed=1).batch(0, "cpu"))

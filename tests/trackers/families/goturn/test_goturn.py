@@ -123,10 +123,10 @@ def test_dropout_lets_half_through_at_twice_its_size():
 
 
 def test_work_that_variants_share_is_one_job():
-    """Steps that cut crops depend on the windows' size alone, and pre-training on the backbone's settings."""
+    """Steps that pack frames depend on no setting, and pre-training on the backbone's settings."""
     by_name = {step.name: step for step in steps(small())}
     assert list(by_name) == ["videos", "images", "backbone", "train"]
-    assert by_name["videos"].settings == by_name["images"].settings == ("context",)
+    assert by_name["videos"].settings == by_name["images"].settings == ()
     assert set(by_name["backbone"].settings) == {"backbone", "size", "context", "pretraining"}
     assert by_name["train"].settings is None
 

@@ -1,14 +1,15 @@
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
-from trackers import crops
 from trackers.benchmarks import alov, imagenet_det
 from trackers.benchmarks.collection import Collection
-from trackers.families.goturn.packed import Pack, pack_images, pack_videos
-from trackers.sequence import Sequence
+from trackers.benchmarks.images import decode
+from trackers.families.goturn.packed import Decoded, Pack, pack_images, pack_videos
+from trackers.sequence import GreyFrames, Sequence
 from trackers.training import Silent
 
 DATA = Path(__file__).parents[4] / "data"
@@ -31,6 +32,23 @@ class Frames:
         if t in self.damaged:
             raise ValueError("0007.jpg: expected an image, found one that cannot be decoded")
         return self.images[t]
+
+
+class Files:
+    """Frames that lie there as JPEG files, counted how often each is decoded."""
+
+    def __init__(self, length, size=(60, 40)):
+        images = Frames(length, *size).images
+        self.files = [cv2.imencode(".jpg", image)[1].tobytes() for image in images]
+
+    def __len__(self):
+        return len(self.files)
+
+    def __getitem__(self, t):
+        raise AssertionError("expected that files are asked for, not pixels")
+
+    def encoded(self, t):
+        return self.files[t]
 
 
 def video(name, boxes, labelled=None, frames=None, label=None):
@@ -62,20 +80,56 @@ def test_boxes_that_no_crop_can_be_made_of_are_left_out():
     assert pack.pairs.tolist() == [[0, 1]]
 
 
-def test_an_item_holds_all_that_a_crop_can_reach():
-    """2.8 widths and heights around the centre, and the window of the box before, are cut from the frame unchanged."""
-    frames = Frames(2, width=400, height=300)
-    pack = packs_of(pack_videos, video("a", [[200, 150, 20, 10], [40, 60, 10, 20]], frames=frames))
-    assert pack.frame_sizes.tolist() == [[400, 300]] * 2
-    assert pack.origins[0].tolist() == [210 - 56, 155 - 28]
-    assert pack.pixels(0).shape == (2 * 28 + 1, 2 * 56 + 1, 3)
-    x, y = pack.origins[1]
-    assert (x, y) == (45 - 28, 70 - 56)
-    assert pack.pixels(1).shape == (165 - y, 230 - x, 3)  # the window of the box before ends at 230, 165
-    for item in range(2):
-        x, y = pack.origins[item]
-        height, width, _ = pack.pixels(item).shape
-        assert np.array_equal(pack.pixels(item), frames.images[item, y : y + height, x : x + width])
+def test_files_are_held_as_they_are():
+    """Frames that lie in files are held byte by byte, one behind the other, and decoded to what they show."""
+    frames = Files(3)
+    tensors = pack_videos(Collection("ALOV", (video("a", [[5, 5, 8, 8], NAN, [6, 5, 8, 8]], frames=frames),)), Silent())
+    assert tensors["encoded"].numpy().tobytes() == frames.files[0] + frames.files[2]
+    assert tensors["offsets"].tolist() == np.cumsum([0, len(frames.files[0]), len(frames.files[2])]).tolist()
+    pack = Pack(tensors)
+    assert pack.frame_sizes.tolist() == [[60, 40]] * 2
+    for item, t in enumerate((0, 2)):
+        assert np.array_equal(pack.pixels(item), decode(frames.files[t]))
+
+
+def test_frames_without_files_lose_nothing():
+    """Frames in memory, grey ones that repeat one channel too, come back pixel by pixel."""
+    frames, grey = Frames(2), GreyFrames(np.random.default_rng(0).integers(0, 256, (2, 30, 20), dtype=np.uint8))
+    pack = packs_of(pack_videos, *(video("a", [[5, 5, 8, 8]] * 2, frames=each) for each in (frames, grey)))
+    assert pack.frame_sizes.tolist() == [[60, 40]] * 2 + [[20, 30]] * 2
+    for item in range(4):
+        assert np.array_equal(pack.pixels(item), (frames.images, grey)[item // 2][item % 2])
+
+
+def test_frames_that_are_shared_are_held_once():
+    """Objects of one image, or of one video, share its frames; a frame without any box inside of it is not held."""
+    frames, near, far = Files(3), [[5, 5, 8, 8]] * 3, [[5, 5, 8, 8], [90, 5, 8, 8], [5, 5, 9, 9]]
+    near[1] = [-20, 5, 8, 8]
+    tensors = pack_videos(
+        Collection("DAVIS", (video("1", near, frames=frames), video("2", far, frames=frames))), Silent()
+    )
+    assert tensors["encoded"].numpy().tobytes() == frames.files[0] + frames.files[2]
+    pack = Pack(tensors)
+    assert pack.frame.tolist() == [0, 1, 0, 1]
+    assert pack.video.tolist() == [0, 0, 1, 1]
+    assert pack.pixels(0) is pack.pixels(2)
+
+
+def test_decoded_frames_are_kept_up_to_a_limit():
+    """The least recently used one is let go; whatever is kept, the frames are the same."""
+    files = Files(4).files
+    expected = [decode(file) for file in files]
+    offsets = np.cumsum([0, *map(len, files)])
+    frames = Decoded(np.frombuffer(b"".join(files), np.uint8), offsets, limit=2 * expected[0].nbytes)
+    first, second = frames[0], frames[1]
+    assert frames[0] is first
+    third = frames[2]  # the second one goes
+    assert frames[0] is first and frames[2] is third
+    assert frames[1] is not second
+    for number in (3, 0, 1, 2, 2, 0):
+        assert np.array_equal(frames[number], expected[number])
+    nothing = Decoded(np.frombuffer(b"".join(files), np.uint8), offsets, limit=0)
+    assert np.array_equal(nothing[3], expected[3]) and nothing[3] is not nothing[3]
 
 
 def test_an_image_is_paired_with_itself_and_read_once():
@@ -114,6 +168,10 @@ def test_a_damaged_frame_is_named():
     damaged = video("a", [[5, 5, 8, 8]] * 9, frames=Frames(9, damaged=(6,)))
     with pytest.raises(ValueError, match=r"sequence a, frame 6: 0007.jpg: expected an image"):
         packs_of(pack_videos, damaged)
+    cut_short = Files(9)
+    cut_short.files[6] = cut_short.files[6][:20]
+    with pytest.raises(ValueError, match=r"sequence a, frame 6: expected an image, found one that cannot be decoded"):
+        packs_of(pack_videos, video("a", [[5, 5, 8, 8]] * 9, frames=cut_short))
 
 
 def test_a_saved_pack_is_the_same_when_mapped(tmp_path):
@@ -140,7 +198,7 @@ def test_progress_is_told_up_to_the_last_frame():
 
 
 def test_the_sample_is_packed_as_it_is_read():
-    """Each labelled frame of ALOV's sample is an item, and each object of ImageNet's, in its own pixels."""
+    """Each labelled frame of ALOV's sample is an item, and each object of ImageNet's; frames are those of the files."""
     if not (DATA / "alov").exists() or not (DATA / "imagenet_det").exists():
         pytest.skip("no sample data")
     videos = alov.open(alov.Config(), DATA / "alov", "ALOV300++")
@@ -148,8 +206,10 @@ def test_the_sample_is_packed_as_it_is_read():
     assert len(pack) == sum(sequence.labelled.sum() for sequence in videos)
     assert len(pack.pairs) == len(pack) - len(videos)
     last = list(videos)[-1]
-    window = crops.windows(torch.from_numpy(pack.boxes[-1:])).numpy()[0]
-    inside = window - [*pack.origins[-1], 0, 0]
-    assert np.array_equal(crops.cut(pack.pixels(-1), inside), crops.cut(last.frames[len(last) - 1], window))
+    assert np.array_equal(pack.pixels(-1), last.frames[len(last) - 1])
     images = imagenet_det.open(imagenet_det.Config(), DATA / "imagenet_det", "ImageNet DET")
-    assert len(Pack(pack_images(images, Silent()))) == len(images)
+    tensors = pack_images(images, Silent())
+    assert len(Pack(tensors)) == len(images)
+    assert len(tensors["encoded"]) == sum(
+        len(frames.encoded(0)) for frames in {id(image.frames): image.frames for image in images}.values()
+    )
