@@ -8,7 +8,6 @@ A claim's kind says which cells, and how they make one verdict:
     better_on_average      the same cells; their mean above 0
     hardly_differ          the same cells; every one within ± `margin`
     hardly_better          the same cells; every one below `margin`, however far below 0
-    better_step_by_step    from `than` through others to `tracker`, each minus the one before; their mean above 0
     falls_with_length      the score at one length minus that at the next, per benchmark; their mean above 0
     larger_spread          the first's cells again, of standard deviations; their mean above 0
 
@@ -54,12 +53,12 @@ Pair = tuple[Key, Key]
 class Kind:
     """One kind of check.
 
-    pairs: "trackers" against each other, neighbouring "steps" of several, or neighbouring "lengths" of one.
+    pairs: "trackers" against each other, or neighbouring "lengths" of one.
     statistic: what of each cell is subtracted. claimed: of the differences, see `Kind.range`. every: the
     verdict is that of all cells, not of their mean. rule: in words.
     """
 
-    pairs: Literal["trackers", "steps", "lengths"]
+    pairs: Literal["trackers", "lengths"]
     statistic: Literal["score", "std"]
     claimed: Literal["positive", "small", "not large"]
     every: bool
@@ -93,13 +92,6 @@ KINDS = {
         "not large",
         True,
         "{tracker} is worse than {than}, or better by less than {margin} (the margin is ours), in every cell",
-    ),
-    "better_step_by_step": Kind(
-        "steps",
-        "score",
-        "positive",
-        False,
-        "what is gained at each step from {than} to {tracker}, averaged, is above 0",
     ),
     "falls_with_length": Kind(
         "lengths", "score", "positive", False, "what {tracker} loses from one length to the next, averaged, is above 0"
@@ -207,9 +199,8 @@ def _pairs(claim: Claim, kind: Kind, measure: str, study: Study) -> Iterator[Pai
                 yield (claim.tracker, benchmark, shorter), (claim.tracker, benchmark, longer)
         else:
             assert claim.than is not None, f"claim {claim.name}: than is missing"
-            for worse, better in pairwise((claim.than, *claim.through, claim.tracker)):
-                for aspect in aspects:
-                    yield (better, benchmark, aspect), (worse, benchmark, aspect)
+            for aspect in aspects:
+                yield (claim.tracker, benchmark, aspect), (claim.than, benchmark, aspect)
 
 
 def _contrast(pair: Pair, claim: Claim, kind: Kind, paper: Paper, grid: Grid) -> Contrast:

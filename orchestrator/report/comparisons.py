@@ -117,7 +117,8 @@ def rank_rows(summary: Summary, ranked: Mapping[str, Ranking]) -> Iterator[dict[
     difference after Nemenyi (0.05), and the numbers of the groups that it is in: trackers of one group do
     not differ. Other rows are the ranks of VOT2013 and VOT2014, without their equivalence of trackers that
     hardly differ: of accuracy and robustness on the frames of n sequences that have a tag; subset "average": their
-    mean over n tags, and the mean of both.
+    mean over n tags, and the mean of both. Both rank the same trackers: one without accuracy on a tag, as no frame
+    of it counted, is last there in accuracy, with n = 0.
     """
     for measure, ranking in ranked.items():
         yield from _by_sequence(summary, measure, ranking)
@@ -146,26 +147,30 @@ def _by_sequence(summary: Summary, measure: str, ranking: Ranking) -> Iterator[d
 
 
 def _by_attribute(summary: Summary) -> Iterator[dict[str, object]]:
-    averages = {}
-    for measure in RANKED_BY_ATTRIBUTE:
-        cells = {t: [summary.cell(t, measure, subset) for subset in summary.tags] for t in summary.trackers}
-        complete = {tracker: [c for c in row if c is not None] for tracker, row in cells.items() if None not in row}
-        if len(complete) < 2 or not summary.tags:
-            continue
-        means = np.array([[cell.mean for cell in row] for row in complete.values()]).T
-        ranks = vot.ranks(means, MEASURES[measure].better)
-        for subset, of_subset, columns in zip(summary.tags, ranks, zip(*complete.values(), strict=True), strict=True):
-            for tracker, rank, cell in zip(complete, of_subset.tolist(), columns, strict=True):
-                yield _rank(summary, subset, measure, tracker, rank, cell.n)
-        averages[measure] = dict(zip(complete, ranks.mean(0).tolist(), strict=True))
-    for measure, average in averages.items():
-        for tracker, rank in average.items():
-            yield _rank(summary, "average", measure, tracker, rank, len(summary.tags))
+    measures = [measure for measure in RANKED_BY_ATTRIBUTE if measure in summary.measures]
+    tested = [
+        tracker
+        for tracker in summary.trackers
+        if all(any(summary.cell(tracker, measure, tag) is not None for measure in measures) for tag in summary.tags)
+    ]
+    if len(tested) < 2 or not summary.tags:
+        return
+    averages: dict[str, np.ndarray] = {}
+    for measure in measures:
+        better = MEASURES[measure].better
+        last = -np.inf if better == "higher" else np.inf
+        cells = [[summary.cell(tracker, measure, subset) for tracker in tested] for subset in summary.tags]
+        means = np.array([[last if cell is None else cell.mean for cell in row] for row in cells])
+        ranks = vot.ranks(means, better)  # (tags, trackers)
+        for subset, of_subset, row in zip(summary.tags, ranks.tolist(), cells, strict=True):
+            for tracker, rank, cell in zip(tested, of_subset, row, strict=True):
+                yield _rank(summary, subset, measure, tracker, rank, 0 if cell is None else cell.n)
+        averages[measure] = ranks.mean(0)
     if len(averages) == 2:
-        accuracy, robustness = averages.values()
-        for tracker in [tracker for tracker in accuracy if tracker in robustness]:
-            rank = (accuracy[tracker] + robustness[tracker]) / 2
-            yield _rank(summary, "average", OVERALL, tracker, rank, len(summary.tags))
+        averages[OVERALL] = np.mean(list(averages.values()), 0)
+    for measure, average in averages.items():
+        for tracker, rank in zip(tested, average.tolist(), strict=True):
+            yield _rank(summary, "average", measure, tracker, rank, len(summary.tags))
 
 
 def _rank(summary: Summary, subset: str, measure: str, tracker: str, rank: float, n: int) -> dict[str, object]:

@@ -17,7 +17,7 @@ from orchestrator.report.curves import points as curve_points
 from orchestrator.report.paper import Aspect, Chart, Paper
 from orchestrator.report.results import Example, Study, Trial
 from orchestrator.report.scores import Cell, Grid
-from orchestrator.report.summary import Summary, shown
+from orchestrator.report.summary import Summary, shown, subset_name
 from orchestrator.results import slug
 from trackers.evaluation.curves import CURVES
 
@@ -191,6 +191,7 @@ def _training(study: Study) -> Figure:
     """One panel a metric, one line a trial; a tracker keeps its colour, training data its dashes.
 
     A metric of one step of several is called after both: "train: loss". A step that trials share is one line.
+    Losses and errors that span more than a decade have a log axis.
     """
     trained = [trial for trial in study.trials if trial.curves]
     metrics = list(dict.fromkeys(name for trial in trained for name in trial.curves))
@@ -209,7 +210,8 @@ def _training(study: Study) -> Figure:
                 style, colour, label = "-", SHARED, f"shared by {len(others) + 1} trials"
             axes.plot(steps, values, style, color=colour, label=label)
         axes.set_xlabel("step")
-        if all((trial.curves[metric][:, 1] > 0).all() for trial in drawn):
+        reached = np.concatenate([trial.curves[metric][:, 1] for trial in drawn])
+        if metric.endswith(("loss", "error")) and 0 < 10 * reached.min(initial=np.inf) < reached.max(initial=0):
             axes.set_yscale("log")
     _legend(figure, panels)
     return figure
@@ -281,7 +283,7 @@ def _points(chart: Chart, points: Sequence[Point]) -> Figure:
                 width = 0.6 if chart.kind == "subsets" else 0.02 * np.ptp([point.x for point in points])
                 x = x + width * ((i + 0.5) / len(names) - 0.5)
             line = "-" if chart.kind == "trend" or (chart.kind == "ranks" and name != OTHERS) else ""
-            axes.plot(x, y, "o" + line, color=colours[name], label=name.replace("_", " "))
+            axes.plot(x, y, "o" + line, color=colours[name], label=subset_name(name))
             if chart.kind in ("subsets", "trend"):
                 low, high = np.array([(point.low, point.high) for point in own], float).reshape(-1, 2).T
                 axes.vlines(x, low, high, color=colours[name], linewidth=1)
@@ -312,7 +314,7 @@ def _label(chart: Chart, points: Sequence[Point], axes: Axes) -> None:
         axes.set_xlabel(axes.get_title(loc="left"))
         axes.set_ylabel("overall rank")
     elif chart.kind == "subsets":
-        places = {point.x: point.label.replace("_", " ") for point in points}
+        places = {point.x: subset_name(point.label) for point in points}
         axes.set_xticks(list(places), list(places.values()))
         axes.set_ylim(bottom=0)
     else:

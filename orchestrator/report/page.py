@@ -8,13 +8,15 @@ from math import inf, isfinite
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from orchestrator.report.claims import Finding
 from orchestrator.report.comparisons import OVERALL, Pairwise, average_ranks
 from orchestrator.report.figures import GROUNDTRUTH, PREDICTION, Strip
 from orchestrator.report.paper import Aspect, Comparison, Paper
-from orchestrator.report.results import Study, Trial
+from orchestrator.report.results import Study, Trial, flattened
 from orchestrator.report.scores import Cell, Grid
-from orchestrator.report.summary import Summary, shown
+from orchestrator.report.summary import Summary, shown, subset_name
 from trackers.evaluation.significance import Ranking
 from trackers.evaluation.statistics import Estimate
 
@@ -112,7 +114,8 @@ def render(sections: Sequence[Section], together: Sequence[Together] = ()) -> st
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"flattened": flattened, "largest_end": largest_end, "shown": shown, "signed": signed}
+    filters = (flattened, largest_end, setting, shown, signed, subset_name)
+    environment.filters |= {function.__name__: function for function in filters}
     colours = {"groundtruth": f"rgb{GROUNDTRUTH}", "prediction": f"rgb{PREDICTION}"}
     return environment.get_template("page.html").render(sections=sections, together=together, colours=colours)
 
@@ -130,12 +133,10 @@ def signed(value: float, digits: int = 3) -> str:
     return f"{value:+z.{digits}f}".replace("-", "−")
 
 
-def flattened(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested settings as one level: {"a": {"b": 1}} -> {"a.b": 1}."""
-    flat: dict[str, Any] = {}
-    for name, value in settings.items():
-        if isinstance(value, Mapping):
-            flat |= {f"{name}.{inner}": v for inner, v in flattened(value).items()}
-        else:
-            flat[name] = value
-    return flat
+def setting(value: Any) -> str:
+    """A setting's value as params.yaml would have it: 0.00003, true, null, [videos, images]."""
+    if isinstance(value, float):
+        return np.format_float_positional(value, trim="-")
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(setting, value))}]"
+    return str(value).lower() if isinstance(value, bool) else "null" if value is None else str(value)

@@ -51,6 +51,7 @@ class PaperTable:
     number: int
     columns: tuple[Aspect, ...]
     cells: Mapping[str, Mapping[str, tuple[Printed, ...]]]
+    caption: str = ""
 
     @property
     def trackers(self) -> tuple[str, ...]:
@@ -67,9 +68,9 @@ class PaperTable:
 class Claim:
     """One statement, and the check that stands for it. section, quote: where the paper says so; None: ours.
 
-    check: a kind of `orchestrator.report.claims`. tracker, than: of whom it speaks; through: who stands between
-    them, from `than` on. benchmarks: on which (empty: all of the study's); subset: of which sequences or
-    frames. measure: by which (None: the paper's). margin: how far apart trackers that hardly differ may be.
+    check: a kind of `orchestrator.report.claims`. tracker, than: of whom it speaks. benchmarks: on which
+    (empty: all of the study's); subset: of which sequences or frames. measure: by which (None: the paper's).
+    margin: how far apart trackers that hardly differ may be.
     """
 
     name: str
@@ -79,7 +80,6 @@ class Claim:
     check: str
     tracker: str
     than: str | None = None
-    through: tuple[str, ...] = ()
     benchmarks: tuple[str, ...] = ()
     subset: str = ALL
     measure: str | None = None
@@ -189,7 +189,7 @@ def _table(entry: Mapping[str, Any], measure: str) -> PaperTable:
         tracker: {benchmark: _row(str(text), len(columns), benchmark) for benchmark, text in rows.items()}
         for tracker, rows in entry["cells"].items()
     }
-    return PaperTable(entry["number"], columns, cells)
+    return PaperTable(entry["number"], columns, cells, entry.get("caption", ""))
 
 
 def _row(text: str, count: int, benchmark: str) -> tuple[Printed, ...]:

@@ -169,6 +169,29 @@ class Study:
         """The trials of one tracker."""
         return [trial for trial in self.trials if trial.tracker == tracker]
 
+    def differences(self, tracker: str, than: str) -> dict[str, tuple[Any, Any]]:
+        """The settings in which two trackers differ, by flattened name: the values of one, and of the other.
+
+        Of different families the family alone: their other settings do not compare. {} where one has no trial.
+        """
+        trials = self.trials_of(tracker)[:1] + self.trials_of(than)[:1]
+        if len(trials) < 2:
+            return {}
+        one, other = (flattened(trial.settings) for trial in trials)
+        differing = {n: (one.get(n), other.get(n)) for n in {**one, **other} if one.get(n) != other.get(n)}
+        return {"family": differing["family"]} if "family" in differing else differing
+
+
+def flattened(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested settings as one level: {"a": {"b": 1}} -> {"a.b": 1}."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{name}.{inner}": v for inner, v in flattened(value).items()}
+        else:
+            flat[name] = value
+    return flat
+
 
 def read(results: Path) -> list[Study]:
     """Every study below `results`, by name. Raises ResultsError where anything is missing or damaged."""

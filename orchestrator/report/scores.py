@@ -45,7 +45,7 @@ class Cell:
 
     @cached_property
     def values(self) -> np.ndarray:
-        """(len(sequences), runs): of each sequence by itself."""
+        """(len(sequences), runs): of each sequence by itself; NaN where that is unknown."""
         return pooled(self.numerator, self.denominator, self.pool)
 
     def of(self, sequences: Sequence[str]) -> np.ndarray:
@@ -55,13 +55,13 @@ class Cell:
 
     @cached_property
     def mean(self) -> float:
-        """Over sequences, as the measure pools them, and over runs."""
+        """Over sequences, as the measure pools them, and over runs; NaN where it is unknown of one of these."""
         return float(pooled(self.numerator.sum(0), self.denominator.sum(0), self.pool).mean())
 
     @property
     def std(self) -> float:
-        """Over the sequences of a run (dividing by n, as papers do), averaged over runs."""
-        return float(self.values.std(0).mean())
+        """Over the sequences of a run whose value is known (dividing by n, as papers do), averaged over runs."""
+        return float(np.nanstd(self.values, 0).mean())
 
     @property
     def score(self) -> Score:
@@ -76,7 +76,7 @@ class Cell:
 
 
 def pool(trials: Iterable[Trial], benchmark: str, quantity: Quantity) -> Cell | None:
-    """What these trials of one tracker scored there; None if nothing.
+    """What these trials of one tracker scored there; None if nothing, or if their score is unknown.
 
     Where seeds tested different sequences (a fold of one failed), those that all of them tested count.
     """
@@ -103,7 +103,8 @@ def _pool(scored: Iterable[tuple[int, Mapping[Quantity, Score]]], quantity: Quan
         for i, name in enumerate(sequences):
             for k, term in enumerate(run[name]):
                 terms_of[k, i, j, : len(term)] = term
-    return Cell(quantity, tuple(sequences), terms_of[0], terms_of[1], kind)
+    cell = Cell(quantity, tuple(sequences), terms_of[0], terms_of[1], kind)
+    return None if np.isnan(cell.mean) else cell
 
 
 @dataclass(frozen=True)

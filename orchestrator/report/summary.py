@@ -83,6 +83,11 @@ def summaries(grid: Grid) -> Iterable[Summary]:
             yield Summary(grid, benchmark, protocol, convention, measures, subsets, tags)
 
 
+def subset_name(subset: str) -> str:
+    """As readers see it: VOT's tag `empty` is of frames that have no other."""
+    return "no attribute" if subset == "empty" else subset.replace("_", " ")
+
+
 def shown(measure: str, value: float) -> str:
     """A value as a table shows it: shares of one with three decimals, others with two, small ones with four."""
     if MEASURES[measure].bounds[1] <= 1:

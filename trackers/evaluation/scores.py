@@ -40,7 +40,7 @@ class Score:
 
     @property
     def values(self) -> np.ndarray:
-        """(n,) of each sequence by itself; NaN where nothing of it counts."""
+        """(n,) of each sequence by itself; NaN where nothing of it counts, or too little to say (see `pooled`)."""
         return pooled(self.numerator, self.denominator, self.pool)
 
 
@@ -50,7 +50,8 @@ def pooled(numerator: np.ndarray, denominator: np.ndarray, pool: Pool) -> np.nda
     mean: of the K ratios; where a denominator is 0, that k does not count (an EAO curve beyond the last frame of
     all sequences). sum: the first numerator, a total. reliability: exp(-30 M), M the product of the ratios,
     failures by frame. robustness_error: 1 - that. overall_error: 1 - (A + R) / 2, A the first ratio and
-    R the reliability of the others.
+    R the reliability of the others. Where no frame counts for A (its denominator is 0), A is 0 if something failed
+    there, as of a tracker that never lasts; if nothing failed, as in few frames soon after a reset, it is unknown: NaN.
     """
     if pool == "sum":
         return numerator[..., 0]
@@ -61,7 +62,9 @@ def pooled(numerator: np.ndarray, denominator: np.ndarray, pool: Pool) -> np.nda
     if pool == "mean":
         return mean
     rates = ratio[..., 1:] if pool == "overall_error" else ratio
-    reliability = np.where(counted.any(-1), np.exp(-SENSITIVITY * rates.prod(-1)), np.nan)
+    failed = rates.prod(-1)  # by frame
+    reliability = np.where(counted.any(-1), np.exp(-SENSITIVITY * failed), np.nan)
     if pool == "overall_error":
-        return 1 - (ratio[..., 0] + reliability) / 2
+        accuracy = np.where(counted[..., 0] | (failed > 0), ratio[..., 0], np.nan)
+        return 1 - (accuracy + reliability) / 2
     return reliability if pool == "reliability" else 1 - reliability

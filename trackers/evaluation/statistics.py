@@ -3,7 +3,7 @@
 The unit is the sequence: sequences are resampled with replacement, and the interval spans the
 middle 95% of what the resamples give. Where values have a second axis, runs (seeds) of the same
 sequences, a sequence is resampled with all its runs; runs are never counted as more sequences.
-Sequences that contribute nothing to a score are no part of it.
+Sequences that contribute nothing to a score are no part of it. Resamples whose score is unknown (NaN) are left out.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def bootstrap_interval(values: np.ndarray, resamples: int = RESAMPLES, seed: int
 
 
 def interval(score: Score, resamples: int = RESAMPLES, seed: int = 0) -> tuple[float, float]:
-    """95% interval of a score; NaN where no sequence contributes to it."""
+    """95% interval of a score; NaN where no sequence contributes to it, or it is unknown of all resamples."""
     rows = np.flatnonzero(_contributes(score))
     if not len(rows):
         return np.nan, np.nan
@@ -63,7 +63,8 @@ def paired_mean(strata: Sequence[Sequence[tuple[Score, Score]]], resamples: int 
     """The mean of many differences a - b of scores, each pooled as its measure says.
 
     strata: sets of sequences, each with the pairs measured on it. Of a set, those sequences count that contribute
-    to all of its scores; they are resampled for all its pairs at once. NaN where a set has none; n: of all sets.
+    to all of its scores; they are resampled for all its pairs at once. NaN where a set has none, or a score of it is
+    unknown; n: of all sets.
     """
     pairs = sum(len(stratum) for stratum in strata)
     whole, total, n = 0.0, np.zeros(resamples), 0
@@ -98,8 +99,9 @@ def band(score: Score, resamples: int = RESAMPLES // 10, seed: int = 0) -> tuple
 
 
 def std(score: Score) -> float:
-    """Standard deviation of the sequences' own values, dividing by their number, as papers do; NaN of none."""
+    """Standard deviation of the sequences' own known values, dividing by their number, as papers do; NaN of none."""
     values = score.values[_contributes(score)]
+    values = values[~np.isnan(values)]
     return float(values.std()) if len(values) else np.nan
 
 
@@ -185,5 +187,8 @@ def _std(counts: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 def _middle(resampled: np.ndarray) -> tuple[float, float]:
-    low, high = np.quantile(resampled, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    known = resampled[~np.isnan(resampled)]
+    if not len(known):
+        return np.nan, np.nan
+    low, high = np.quantile(known, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return float(low), float(high)

@@ -258,20 +258,6 @@ def test_one_sequence_decides_nothing() -> None:
     assert found(claim("better_on_average", measure="overall_error"), study).verdict == "undecided"
 
 
-def test_steps_are_from_each_tracker_to_the_next() -> None:
-    """Of three trackers in a row there are two steps; their mean decides, and each has a verdict of its own."""
-    frames = np.full(20, 100)
-    study = errors({"A": np.full(20, 1.0), "B": np.full(20, 5.0), "C": np.full(20, 4.0)}, frames)
-    finding = found(claim("better_step_by_step", than="C", through=("B",), measure="overall_error"), study)
-    assert [(c.first[0], c.second[0], c.verdict) for c in finding.contrasts] == [
-        ("B", "C", "does not hold"),
-        ("A", "B", "holds"),
-    ]
-    assert finding.verdict == "holds"
-    assert finding.estimate is not None
-    assert finding.estimate.effect == pytest.approx((np.exp(-0.3) - np.exp(-1.2)) / 2 / 2)
-
-
 def test_worse_is_hardly_better() -> None:
     """That one tracker is hardly better holds where it is worse, and fails where it is much better."""
     assert found(claim("hardly_better", margin=0.05), grid(even(0.2, 0.5))).verdict == "holds"
