@@ -84,6 +84,8 @@ def test_the_page_has_tables_charts_and_ranks(vot_report: Path) -> None:
     assert "All trackers together" in page
     assert "KerCorrTracker (others)" in page
     assert "Not the paper’s: a check of ours." in page
+    assert "GOTURN and GOTURN-14 differ in videos: 307, 14." in page
+    assert '<th scope="col">no attribute</th>' in page
 
 
 def test_printed_errors_are_in_the_tidy_table(vot_report: Path) -> None:

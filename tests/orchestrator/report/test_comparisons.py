@@ -90,24 +90,45 @@ def test_eao_has_intervals_alone() -> None:
     assert found.pairs[0].estimate.effect == pytest.approx(0.1)
 
 
-@pytest.fixture
-def vot_summary(write_results: Write, trials: list[dict[str, Any]]) -> Summary:
-    """Two trackers on a data set with two attributes of frames."""
+def vot_study(write_results: Write, trials: list[dict[str, Any]], values: dict[str, Any]) -> Summary:
+    """Two trackers on a data set with two attributes of frames: accuracy and robustness on all, blur and dark."""
     del trials[:-2]
     trials[0] |= {"tracker": "ConvTracker", "benchmarks": ["MNIST-Single-Same"]}
     trials[1] |= {"benchmarks": ["MNIST-Single-Same"]}
     folder = write_results(study="mine", lengths=[], trackers=["ConvTracker", "KerCorrTracker"])
-    values = {"ConvTracker": ((0.6, 0.5, 0.7), (2.0, 1.0, 1.0)), "KerCorrTracker": ((0.5, 0.4, 0.8), (1.0, 1.0, 0.5))}
     for trial in trials:
         found = [
             score(value + STEPS, measure, subset)
             for measure, row in zip(("accuracy", "robustness"), values[trial["tracker"]], strict=True)
             for value, subset in zip(row, ("all", "blur", "dark"), strict=True)
+            if value is not None
         ]
         score_files.write(folder / "rectracker" / trial["folder"] / "MNIST-Single-Same", NAMES, {}, found)
     (study,) = results.read(folder)
     [summary] = summaries(scores.grid(study, paper.Paper()))
     return summary
+
+
+@pytest.fixture
+def vot_summary(write_results: Write, trials: list[dict[str, Any]]) -> Summary:
+    """Each of two trackers is the more accurate on one of two attributes."""
+    values = {"ConvTracker": ((0.6, 0.5, 0.7), (2.0, 1.0, 1.0)), "KerCorrTracker": ((0.5, 0.4, 0.8), (1.0, 1.0, 0.5))}
+    return vot_study(write_results, trials, values)
+
+
+def test_a_tracker_without_accuracy_is_last_in_it(write_results: Write, trials: list[dict[str, Any]]) -> None:
+    """Where no frame of a tracker counts for accuracy it is ranked behind the others, and on in robustness."""
+    values = {"ConvTracker": ((0.6, None, 0.9), (2.0, 1.0, 1.0)), "KerCorrTracker": ((0.5, 0.1, 0.8), (1.0, 2.0, 2.0))}
+    summary = vot_study(write_results, trials, values)
+    found = {(r["measure"], r["subset"], r["tracker"]): (r["rank"], r["n"]) for r in comparisons.rank_rows(summary, {})}
+    assert found["accuracy", "blur", "ConvTracker"] == (2, 0)
+    assert found["accuracy", "blur", "KerCorrTracker"] == (1, 8)
+    assert found["robustness", "blur", "ConvTracker"] == (1, 8)
+    assert comparisons.average_ranks(summary) == {
+        "accuracy": {"ConvTracker": 1.5, "KerCorrTracker": 1.5},
+        "robustness": {"ConvTracker": 1, "KerCorrTracker": 2},
+        "accuracy+robustness": {"ConvTracker": 1.25, "KerCorrTracker": 1.75},
+    }
 
 
 def test_ranks_by_attribute_by_hand(vot_summary: Summary) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from orchestrator.report import results
+from orchestrator.report.page import setting
 from orchestrator.report.results import ResultsError
 
 Write = Callable[..., Path]
@@ -129,3 +130,40 @@ def test_only_the_papers_settings_and_data_compare(
     data = {"digits": {"sample": sample}}
     (study,) = results.read(write_results(profile=profile, data=data))
     assert study.comparable == comparable
+
+
+def test_trackers_differ_in_settings(write_results: Write, trials: list[dict[str, Any]]) -> None:
+    """Settings in which two trackers differ are named, nested ones by all their names; of families, these alone."""
+    by_tracker = {trial["tracker"]: trial for trial in trials}
+    by_tracker["ConvTracker"]["settings"] = {
+        "family": "rectracker",
+        "hidden": 100,
+        "optimizer": {"learning_rate": 3e-5},
+    }
+    by_tracker["KerCorrTracker"]["settings"] = {"family": "kcf", "hidden": 7}
+    trials[:] = [one for one in by_tracker.values() if one["tracker"] != "RecTracker-Att-3"]
+    (study,) = results.read(write_results())
+    assert study.differences("RecTracker-ID", "ConvTracker") == {
+        "hidden": (200, 100),
+        "optimizer.learning_rate": (0.001, 3e-5),
+    }
+    assert study.differences("RecTracker-ID", "RecTracker-Att-1") == {}
+    assert study.differences("RecTracker-ID", "KerCorrTracker") == {"family": ("rectracker", "kcf")}
+    assert study.differences("RecTracker-ID", "RecTracker-Att-3") == {}  # which was not run
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (3e-5, "0.00003"),
+        (0.5, "0.5"),
+        (4, "4"),
+        (True, "true"),
+        (None, "null"),
+        (["a", 1e-4], "[a, 0.0001]"),
+        ("l1", "l1"),
+    ],
+)
+def test_settings_are_shown_as_they_are_written(value: object, text: str) -> None:
+    """A value reads as in params.yaml, without exponents."""
+    assert setting(value) == text

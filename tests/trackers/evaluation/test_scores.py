@@ -35,3 +35,14 @@ def test_a_total():
     """A total adds up; nothing at all has no mean."""
     assert score([[2], [3]], [[1], [1]], "sum").value == 5
     assert np.isnan(pooled(np.zeros(4), np.zeros(4), "mean"))
+
+
+def test_an_accuracy_of_no_frames():
+    """Where no frame counts for accuracy, it is 0 if something failed and unknown if not; sums know what parts do not.
+
+    Of three sequences, 10 frames each: no frame counts and nothing fails; none counts, 1 failure; 5 count, at 0.8.
+    """
+    overlaps, counted, frames = [0, 0, 4], [0, 0, 5], [10, 10, 10]
+    found = score(np.stack([overlaps, [0, 1, 0]], 1), np.stack([counted, frames], 1), "overall_error")
+    np.testing.assert_allclose(found.values, [np.nan, 1 - np.exp(-3) / 2, 0.1])
+    assert found.value == pytest.approx(1 - (0.8 + np.exp(-1)) / 2)

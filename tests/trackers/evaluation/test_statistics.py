@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -102,6 +104,20 @@ def test_cells_on_the_same_sequences_are_resampled_together():
     apart = difference([[(a, zero)], [(-a, zero)]], "mean", **few)
     assert apart.n == 80
     assert apart.low < -0.05 < 0.05 < apart.high
+
+
+def test_resamples_without_a_score_are_left_out():
+    """Of two sequences, one of them unknown, resamples of that one alone are left out: what the others say is sure."""
+    unknown = Score(
+        "overall_error", "vot-legacy", "supervised_reset", "empty", None, ("a", "b"),
+        np.array([[4.0, 0], [0, 0]]), np.array([[5.0, 10], [0, 10]]), "overall_error",
+    )  # fmt: skip
+    assert interval(unknown, **few) == pytest.approx((0.1, 0.1))
+    assert std(unknown) == 0
+    worse = replace(unknown, numerator=np.array([[2.0, 0], [0, 0]]))
+    assert vars(paired(worse, unknown, **few)) == pytest.approx({"effect": 0.2, "low": 0.2, "high": 0.2, "n": 2})
+    nothing = replace(unknown, numerator=np.zeros((2, 2)), denominator=np.array([[0.0, 10], [0, 10]]))
+    assert np.isnan([nothing.value, *interval(nothing, **few), std(nothing), paired(nothing, unknown).low]).all()
 
 
 @pytest.mark.parametrize(
