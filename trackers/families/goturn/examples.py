@@ -65,7 +65,7 @@ class Examples:
         searches: (B, 3, S, S), where to look for it. of: int64 (B,), the row of each example's target.
         corners: float32 (B, 4), x0, y0, x1, y1 of the groundtruth, in units of the search window.
 
-        For a GPU, whoever asks in order gets what was made while the update before was learnt.
+        For a GPU, whoever asks in order gets what was made while updates before were learnt.
         """
         if torch.device(device).type == "cpu":  # it has no time to spare
             return self._make(update, device)
@@ -107,22 +107,27 @@ class Examples:
 
 
 class Ahead(Generic[T]):
-    """A function of a number and a device, of which a thread makes the next result while one is in use.
+    """A function of a number and a device, whose next results threads make while one is in use.
 
-    It does so once it is asked in order: neither for one number alone, nor for numbers at random.
+    They do so once it is asked in order: neither for one number alone, nor for numbers at random.
     """
 
-    def __init__(self, make: Callable[[int, str], T]) -> None:
+    def __init__(self, make: Callable[[int, str], T], threads: int = 4) -> None:
         self._make = make
-        self._thread = ThreadPoolExecutor(1, "ahead")
-        self._last: int | None = None
-        self._next: tuple[int, str, Future[T]] | None = None
+        self._count = threads
+        self._threads = ThreadPoolExecutor(threads, "ahead")
+        self._last: tuple[int, str] | None = None
+        self._waiting: dict[tuple[int, str], Future[T]] = {}
 
     def __call__(self, number: int, device: str) -> T:
         """What `make` gives, or raises."""
-        ahead, self._next = self._next, None
-        made = ahead[2].result() if ahead and ahead[:2] == (number, device) else self._make(number, device)
-        if self._last is not None and number == self._last + 1:
-            self._next = number + 1, device, self._thread.submit(self._make, number + 1, device)
-        self._last = number
-        return made
+        in_order, self._last = self._last == (number - 1, device), (number, device)
+        if not in_order:
+            for future in self._waiting.values():
+                future.cancel()
+            self._waiting.clear()
+            return self._make(number, device)
+        for n in range(number, number + 1 + self._count):
+            if (n, device) not in self._waiting:
+                self._waiting[n, device] = self._threads.submit(self._make, n, device)
+        return self._waiting.pop((number, device)).result()

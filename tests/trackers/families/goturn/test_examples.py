@@ -174,15 +174,16 @@ def test_minibatches_made_ahead_are_the_same(videos, images):
         assert same(ahead(update, "cpu"), examples.batch(update, "cpu"))
 
 
-def test_one_is_made_ahead_once_asked_in_order():
-    """The second of two in a row has the next one made, and nothing is made twice for whoever goes on."""
+def test_some_are_made_ahead_once_asked_in_order():
+    """The second of two in a row has the next ones made, each once, whoever goes on; any other has not."""
     made = []
-    ahead = Ahead(lambda number, device: made.append(number) or number)
-    assert [ahead(number, "cpu") for number in (5, 5)] == [5, 5]
-    assert made == [5, 5]
-    assert [ahead(number, "cpu") for number in (6, 7, 8)] == [6, 7, 8]
-    assert ahead._next[2].result() == 9
-    assert made == [5, 5, 6, 7, 8, 9]
+    ahead = Ahead(lambda number, device: made.append(number) or number, threads=2)
+    assert [ahead(number, "cpu") for number in (5, 5, 9)] == [5, 5, 9]
+    assert made == [5, 5, 9]
+    assert [ahead(number, "cpu") for number in (10, 11, 12)] == [10, 11, 12]
+    assert [future.result() for future in ahead._waiting.values()] == [13, 14]
+    assert sorted(made) == [5, 5, *range(9, 15)]
+    assert ahead(2, "cpu") == 2 and not ahead._waiting
 
 
 def test_an_error_ahead_is_the_callers():
