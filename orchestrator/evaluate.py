@@ -12,7 +12,7 @@ import numpy as np
 from orchestrator.report.comparisons import Pairwise, compare
 from orchestrator.report.scores import COLUMNS
 from trackers.benchmarks.catalogue import Benchmark
-from trackers.evaluation import result_files, vot
+from trackers.evaluation import result_files, vot_overlaps
 from trackers.evaluation.measure import CONVENTIONS, Convention
 from trackers.evaluation.measures import MEASURES
 from trackers.evaluation.results import ALL, Results, gather
@@ -89,7 +89,7 @@ def evaluate(
     for convention in conventions:
         wanted = set(chosen(convention, "supervised_reset")).intersection(_known(convention, "supervised_reset"))
         if resets and wanted & {"accuracy", "eao"}:
-            vot.compare_together(resets, convention)
+            vot_overlaps.compare_together(resets, convention)
     entries = [
         Entry(tracker, benchmark.name, score)
         for tracker, found in judged

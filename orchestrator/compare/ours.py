@@ -10,7 +10,7 @@ import numpy as np
 from trackers.benchmarks import got10k, otb, vot
 from trackers.benchmarks.collection import Collection
 from trackers.evaluation import ope, result_files
-from trackers.evaluation import vot as vot_measures
+from trackers.evaluation.eao import eao_curve
 from trackers.evaluation.measure import Convention, Terms
 from trackers.evaluation.measures import MEASURES
 from trackers.evaluation.results import Results, gather
@@ -90,7 +90,7 @@ def judge_resets(
     return {
         **{name: [score.value] for name, score in scores.items()},
         **{f"{name} of sequences": scores[name].values.tolist() for name in ("accuracy", "failures")},
-        "eao curve": vot_measures.eao_curve(found, convention).tolist(),
+        "eao curve": eao_curve(found, convention).tolist(),
     }
 
 

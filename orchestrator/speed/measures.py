@@ -19,7 +19,7 @@ from trackers.benchmarks import otb, vot
 from trackers.evaluation import result_files
 from trackers.evaluation.measures import MEASURES
 from trackers.evaluation.results import Results, gather
-from trackers.evaluation.vot import compare_together
+from trackers.evaluation.vot_overlaps import compare_together
 
 TRACKERS, SEQUENCES, FRAMES = 10, 100, 600
 VOT_TRACKERS, VOT_SEQUENCES, VOT_FRAMES, INTERVAL = 5, 60, (200, 500), (108, 371)

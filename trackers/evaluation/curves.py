@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trackers.evaluation import ope, vot
+from trackers.evaluation import ope
+from trackers.evaluation.eao import eao_terms
 from trackers.evaluation.measure import Convention, Terms
 from trackers.evaluation.results import ALL, Results
 from trackers.evaluation.scores import Score
@@ -61,7 +62,7 @@ CURVES = {
             ("length (frames)", "expected average overlap"),
             ("eao",),
             lambda number: np.arange(2.0, number + 2),
-            vot.eao_terms,
+            eao_terms,
         ),
     )
 }

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from trackers.evaluation import vot
+from trackers.evaluation import eao
 from trackers.evaluation.curves import CURVES
 from trackers.evaluation.measures import MEASURES
 from trackers.evaluation.results import Results
@@ -64,7 +64,7 @@ def test_eao_is_the_mean_of_its_curve_over_the_interval(convention, first):
     assert x[0] == 2
     inside = (x >= first) & (x <= first + 10)
     assert MEASURES["eao"](results, convention).value == pytest.approx(values[inside].mean(), rel=1e-6)
-    np.testing.assert_allclose(values[:20], vot.eao_curve(results, convention)[1:21], rtol=1e-6)
+    np.testing.assert_allclose(values[:20], eao.eao_curve(results, convention)[1:21], rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["success", "precision", "normalized_precision"])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from trackers import masks
-from trackers.evaluation import measures, vot
+from trackers.evaluation import eao, measures, vot, vot_overlaps
 from trackers.evaluation.measure import Convention
 from trackers.evaluation.results import Results
 from trackers.evaluation.trajectory import Event, Trajectory
@@ -89,10 +89,10 @@ def test_expected_average_overlap_by_hand() -> None:
     # Parts: i p p then 0s; i p p p at its end; and b's i p p p at 1.
     lengths = [1.0, 1 / 2, 1 / 2, 1 / 3]  # of the first, 1 to 4 frames, the first frame of which does not count
     expected = [(x + y + z) / 3 for x, y, z in zip(lengths, [1.0, 1 / 2, 1 / 2, 1 / 2], [1.0] * 4, strict=True)]
-    np.testing.assert_allclose(vot.eao_curve(judged, "trackmeet")[:4], expected)
+    np.testing.assert_allclose(eao.eao_curve(judged, "trackmeet")[:4], expected)
     assert MEASURES["eao"](judged, "trackmeet").value == pytest.approx(np.mean(expected[1:]))
     # vot starts one later, where the curve has ended: its longest part has 4 frames.
-    np.testing.assert_allclose(vot.eao_curve(judged, "vot"), [0.0, *expected[1:]], rtol=1e-6)
+    np.testing.assert_allclose(eao.eao_curve(judged, "vot"), [0.0, *expected[1:]], rtol=1e-6)
     assert MEASURES["eao"](judged, "vot").value == pytest.approx(np.mean(expected[2:]))
     # Matlab's parts go from where a reset is due to the next, frame 8; 21 x 11 of 21 x 21 pixels.
     half = 11 / 21
@@ -162,7 +162,7 @@ def test_trackers_compared_together_score_as_each_alone(convention: Convention) 
     others = [(run(a, "i" + "p" * 13, (12, 12, 20, 15)),), (run(b, "i" + "p" * 28 + "f", HALF),)]
     pair = [results((a, (first,))), results((a, others[0]), (b, others[1]))]
     alone = [replace(judged, runs=tuple(tuple(map(replace, runs)) for runs in judged.runs)) for judged in pair]
-    vot.compare_together(pair, convention)
+    vot_overlaps.compare_together(pair, convention)
     for name in ("accuracy", "failures", "eao"):
         found, expected = ([MEASURES[name](judged, convention).value for judged in each] for each in (pair, alone))
         assert found == expected
@@ -280,8 +280,8 @@ def test_results_judged_against_another_groundtruth() -> None:
 
 def test_intervals_from_lengths() -> None:
     """One length alone gives it and the one before; of several, those about the mode, not a lone long one."""
-    assert vot.interval([100, 100]) == (99, 100)
-    low, high = vot.interval([90, 100, 100, 110, 300])
+    assert eao.interval([100, 100]) == (99, 100)
+    low, high = eao.interval([90, 100, 100, 110, 300])
     assert 60 < low < 100 < high < 140
 
 
@@ -309,13 +309,13 @@ def read_run(name: str, file: Path, corners: bool = False) -> Trajectory:
 def test_published_numbers_of_vot2018() -> None:
     """pysot's numbers of three trackers equal those printed where their results were published."""
     sequences = read(DATA)
-    assert vot.interval([len(s) for s in sequences]) == vot.INTERVALS["vot2018"] == (100, 356)
+    assert eao.interval([len(s) for s in sequences]) == eao.INTERVALS["vot2018"] == (100, 356)
     printed = {"LightTrack": 0.418, "SiamAPN": 0.248, "SiamCAR": 0.318}
-    for tracker, eao in printed.items():
+    for tracker, value in printed.items():
         folder = DATA / "results" / "VOT2018" / tracker / "baseline"
         runs = tuple((read_run(s.name, folder / s.name / f"{s.name}_001.txt"),) for s in sequences)
-        judged = Results(sequences, runs, "supervised_reset", interval=vot.INTERVALS["vot2018"])
-        assert round(MEASURES["eao"](judged, "pysot").value, 3) == eao
+        judged = Results(sequences, runs, "supervised_reset", interval=eao.INTERVALS["vot2018"])
+        assert round(MEASURES["eao"](judged, "pysot").value, 3) == value
     assert round(MEASURES["accuracy"](judged, "pysot").value, 3) == 0.571  # of SiamCAR
     assert round(MEASURES["robustness"](judged, "pysot").value, 3) == 0.309
     assert MEASURES["failures"](judged, "pysot").value == 66
