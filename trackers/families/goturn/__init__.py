@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -40,6 +41,7 @@ from trackers.families.goturn.tracking import GOTURN
 from trackers.tracker import Tracker
 from trackers.training import Inputs, Reporter, Step, Training, Weights, fit
 
+ROLES = ("videos", "images", "validation")  # of training data
 VALIDATED = 4  # batches, by which the error on held-out videos is measured
 VIDEOS = 307  # of ALOV300++, less those of VOT2014 (Section 5.1)
 
@@ -99,37 +101,22 @@ class Config:
 
 def steps(config: Config) -> list[Step]:
     """Frames are packed, and convolutions learnt or read, once for all variants that agree on them."""
-    files = () if config.backbone.weights is None else (config.backbone.weights,)
-    learns = not files
-    packs = {
-        "videos": Step("videos", pack_videos, reads=("videos",), settings=(), seeded=False),
-        "images": Step("images", pack_images, reads=("images",), settings=(), seeded=False),
-    }
-    if config.validation:
-        packs["validation"] = Step("validation", pack_validation, reads=("validation",), settings=(), seeded=False)
     learnt_from = (*config.sources, *(["validation"] if config.validation else []))
-    wanted = [name for name in packs if name in learnt_from or (name == "images" and learns)]
-    backbone = (
-        Step("backbone", learn_backbone, ("images",), reads=(), settings=("backbone", "size", "context", "pretraining"))
-        if learns
-        else Step("backbone", read_backbone, reads=(), files=files, settings=("backbone",), seeded=False)
-    )
-    return [*(packs[name] for name in wanted), backbone, Step("train", train, ("backbone", *learnt_from), reads=())]
+    path = config.backbone.weights
+    if path is None:
+        settings = ("backbone", "size", "context", "pretraining")
+        backbone = Step("backbone", learn_backbone, ("images",), reads=(), settings=settings)
+    else:
+        backbone = Step("backbone", read_backbone, reads=(), files=(path,), settings=("backbone",), seeded=False)
+    roles = [role for role in ROLES if role in (*learnt_from, *backbone.needs)]
+    packs = [Step(role, partial(pack, role), reads=(role,), settings=(), seeded=False) for role in roles]
+    return [*packs, backbone, Step("train", train, ("backbone", *learnt_from), reads=())]
 
 
-def pack_videos(inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
-    """The labelled frames of the training videos."""
-    return packed.pack_videos(inputs.data["videos"], reporter)
-
-
-def pack_images(inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
-    """The still images and their objects."""
-    return packed.pack_images(inputs.data["images"], reporter)
-
-
-def pack_validation(inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
-    """As `pack_videos`, of those that the error is measured on."""
-    return packed.pack_videos(inputs.data["validation"], reporter)
+def pack(role: str, inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
+    """The labelled frames of the training data of this role; see `packed`."""
+    packed_as = packed.pack_images if role == "images" else packed.pack_videos
+    return packed_as(inputs.data[role], reporter)
 
 
 def learn_backbone(inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
