@@ -14,8 +14,8 @@ The ablations of Sections 6.2 and 6.4 and Figure 5 are settings of one variant e
 Where the paper is silent, this is as the authors' code has it: the sizes of crops in whole pixels, initial weights,
 biases that learn twice as fast as weights and do not decay, a learning rate that falls to a tenth every 100,000
 batches, and 450,000 batches. Readings of ours: the learning rate of 1e-5 is that of the fully connected weights;
-a loss is summed over a batch, not averaged (as the code does; the L2 loss is half of the squared error, as Caffe has
-it); momentum is torch's, which does not carry the old learning rate over a drop of it.
+both losses are summed over a batch, as the code sums L1 (L2 is half of the squared error; Caffe's own would be the mean
+over the batch); momentum is torch's, which does not carry the old learning rate over a drop of it.
 """
 
 from __future__ import annotations
