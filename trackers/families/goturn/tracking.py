@@ -54,8 +54,7 @@ class GOTURN(Tracker):
     def _resized(self, patches: list[np.ndarray]) -> Tensor:
         """Patches of any size -> (N, 3, S, S) in 0..255."""
         whole = torch.tensor([[0, 0, patch.shape[1], patch.shape[0]] for patch in patches])  # (N, 4)
-        images = [torch.from_numpy(np.ascontiguousarray(patch)).to(self.device) for patch in patches]
-        return crops.sample(images, whole.to(self.device), self.size)
+        return crops.sample_on(self.device, patches, whole, self.size)
 
     def _remember(self, lanes: Sequence[int], images: Sequence[Image], found: np.ndarray) -> None:
         windows = crops.windows(torch.from_numpy(found), self.context).numpy()
