@@ -316,7 +316,7 @@ def test_training_teaches_to_track(variant):
     """After a few hundred updates a model follows squares that it has never seen, better than one that stands still."""
     config = small(variant, units=16, training=Training(batch=16, updates_per_epoch=250, epochs=1, learning_rate=2e-3))
     (step,) = steps(config)
-    weights = step.run(Inputs(Squares(), seed=0), config, Silent())
+    weights = step.run(Inputs({"train": Squares()}, seed=0), config, Silent())
     frames, boxes = Squares().clips(50, seed=1, index=0, device="cpu")
     model = Model(config)
     model.load_state_dict(dict(weights))
@@ -334,7 +334,7 @@ def test_training_depends_on_its_seed_alone():
     for seed in (1, 1, 2):
         torch.rand(1)
         state = torch.get_rng_state()
-        runs.append(step.run(Inputs(Squares(), seed=seed), config, Silent()))
+        runs.append(step.run(Inputs({"train": Squares()}, seed=seed), config, Silent()))
         assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(runs[0][name], runs[1][name]) for name in runs[0])
     assert not torch.equal(runs[0]["see.weight"], runs[2]["see.weight"])
