@@ -218,3 +218,35 @@ def test_settings_out_of_range_are_refused(wrong):
 def test_defaults_are_the_papers_schedule():
     """By default 3,200,000 examples are seen, in minibatches of 32 and 50 epochs (Appendix B)."""
     assert Training().updates * Training().batch == 3_200_000
+
+
+def test_learning_rate_drops_to_a_tenth():
+    """With `drop_every` the learning rate is divided by ten after each so many updates."""
+    model = torch.nn.Linear(1, 1)
+    optimizer, rates = torch.optim.SGD(model.parameters(), lr=0.5), []
+
+    def costs(x):
+        rates.append(optimizer.param_groups[0]["lr"])
+        return {"loss": model(x).square().sum()}
+
+    training = Training(updates_per_epoch=5, epochs=1, learning_rate=0.5, drop_every=2)
+    fit(model, optimizer, lambda update: (torch.ones(1, 1),), costs, training, Silent())
+    assert rates == pytest.approx([0.5, 0.5, 0.05, 0.05, 0.005])
+
+
+def test_validation_sees_the_model_in_evaluation_mode():
+    """More metrics are taken whenever costs are reported, with dropout and the like switched off."""
+    model, reporter, modes = torch.nn.Linear(1, 1), Kept(), []
+
+    def validate():
+        modes.append(model.training)
+        return {"held out": 7.0}
+
+    def costs(x):
+        assert model.training
+        return {"loss": model(x).square().sum()}
+
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    fit(model, optimizer, lambda update: (torch.ones(1, 1),), costs, SMALL, reporter, validate)
+    assert [step for name, step, value in reporter.metrics if name == "held out"] == [4, 6, 10, 12, 16, 18]
+    assert modes == [False] * 6
