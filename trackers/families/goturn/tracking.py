@@ -45,7 +45,8 @@ class GOTURN(Tracker):
         of = torch.arange(len(lanes), device=self.device)
         corners = self.model(targets, searches, of).double().cpu() / SCALE  # (L, 4)
         found = crops.from_window(corners, windows).numpy()  # (L, 4)
-        stayed = crops.from_window(torch.tensor([0.25, 0.25, 0.75, 0.75]).double(), windows).numpy()
+        half = 0.5 / self.context  # of the target, in units of its window
+        stayed = crops.from_window(0.5 + half * torch.tensor([-1.0, -1, 1, 1]).double(), windows).numpy()
         found = np.where(np.isfinite(found).all(1, keepdims=True), found, stayed)
         found = np.stack([inside(box, image) for box, image in zip(found, images, strict=True)])
         self._remember(lanes, images, found)

@@ -278,9 +278,9 @@ class Says(torch.nn.Module):
         return self.corners.expand(len(of), 4)
 
 
-def told(corners, box, image=(60, 80), times=1):
+def told(corners, box, image=(60, 80), times=1, context=2.0):
     """Where a tracker says the target is, whose network says these corners, `times` frames after `box`."""
-    one = GOTURN(Says(*corners), 64, 2.0, "cpu")
+    one = GOTURN(Says(*corners), 64, context, "cpu")
     frame = np.zeros((*image, 3), np.uint8)
     one.initialize([0], [frame], np.array([box], float))
     for _ in range(times):
@@ -320,9 +320,11 @@ def test_a_start_far_beyond_the_image_is_cut():
     assert told((2.5, 2.5, 7.5, 7.5), (-1e6, -1e6, 4e6, 4e6)) == [0, 0, 80, 60]
 
 
-def test_no_number_means_that_nothing_moved():
+@pytest.mark.parametrize("context", [2.0, 3.0])
+def test_no_number_means_that_nothing_moved(context):
     """Where the network's answer is NaN, the target is said to be where it was, to half a pixel."""
-    assert told((float("nan"),) * 4, (30.25, 20, 20, 10)) == pytest.approx([30.25, 20, 20, 10], abs=0.5)
+    nothing = (float("nan"),) * 4
+    assert told(nothing, (30.25, 20, 20, 10), context=context) == pytest.approx([30.25, 20, 20, 10], abs=0.5)
 
 
 def test_a_box_is_cut_at_the_border():
