@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from orchestrator import lineage
+from orchestrator import cli, lineage
 from orchestrator.conduct import Options
 from orchestrator.executor import Settings
 from orchestrator.paths import Paths
@@ -89,3 +89,18 @@ def _forget_toy() -> None:
         del sys.modules[name]
     lineage._source.cache_clear()
     lineage._read_code.cache_clear()
+
+
+@pytest.fixture
+def call(project, monkeypatch, capsys):
+    """`trackmeet` with these words: (exit status, standard output, standard error)."""
+
+    def trackmeet(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["trackmeet", *words])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+            raise SystemExit(0)
+        printed = capsys.readouterr()
+        return int(end.value.code or 0), printed.out, printed.err
+
+    return trackmeet

@@ -1,26 +1,10 @@
 from __future__ import annotations
 
 import json
-import sys
 
 import pytest
 
-from orchestrator import cli, params
-
-
-@pytest.fixture
-def call(project, monkeypatch, capsys):
-    """`trackmeet` with these words: (exit status, standard output, standard error)."""
-
-    def trackmeet(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["trackmeet", *words])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-            raise SystemExit(0)
-        printed = capsys.readouterr()
-        return int(end.value.code or 0), printed.out, printed.err
-
-    return trackmeet
+from orchestrator import params
 
 
 def test_a_run_ends_with_the_table_and_where_to_look(call):

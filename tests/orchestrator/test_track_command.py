@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import cv2
@@ -10,7 +9,6 @@ import pytest
 import torch
 import yaml
 
-from orchestrator import cli
 from orchestrator.conduct import conduct
 from trackers.benchmarks import otb
 from trackers.benchmarks.videos import Video
@@ -28,18 +26,9 @@ STUDY = {
 
 
 @pytest.fixture
-def call(project, monkeypatch, capsys):
+def call(call):
     """`trackmeet track` with these words: (exit status, standard output, standard error)."""
-
-    def trackmeet(*words):
-        monkeypatch.setattr(sys, "argv", ["trackmeet", "track", *map(str, words)])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-            raise SystemExit(0)
-        printed = capsys.readouterr()
-        return int(end.value.code or 0), printed.out, printed.err
-
-    return trackmeet
+    return lambda *words: call("track", *map(str, words))
 
 
 @pytest.fixture
