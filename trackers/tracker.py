@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from trackers.sequence import Image, Region
+from trackers.sequence import Sequence as VideoSequence
 
 
 class Tracker(ABC):
@@ -21,11 +22,13 @@ class Tracker(ABC):
     `lanes` are distinct integers >= 0, `images` as many uint8 RGB (height, width, 3) arrays.
 
     region: what it starts on: boxes, one float array (len(lanes), 4) of x, y, width, height; or masks,
-    a list of bool arrays, (height, width) each. stochastic: whether it draws random numbers.
+    a list of bool arrays, (height, width) each. stochastic: whether it draws random numbers. oracle: whether it is
+    shown what no tracker may know, see `reveal`.
     """
 
     region: Literal["box", "mask"] = "box"
     stochastic: bool = False
+    oracle: bool = False
 
     @abstractmethod
     def initialize(self, lanes: Sequence[int], images: Sequence[Image], regions: Any) -> None:
@@ -43,6 +46,12 @@ class Tracker(ABC):
 
         Called before a run's first `initialize`; a restart in the middle of a run draws on. Seeds are in
         [0, 2^31). Trackers that are not stochastic have nothing to do.
+        """
+
+    def reveal(self, lanes: Sequence[int], sequences: Sequence[VideoSequence], frames: Sequence[int]) -> None:  # noqa: B027
+        """Of an oracle only: these lanes are about to start in these frames of these sequences, which it may look into.
+
+        Called before `initialize`. Groundtruth and frames to come are in a sequence.
         """
 
     def attention(self, lanes: Sequence[int]) -> np.ndarray | None:

@@ -11,10 +11,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from trackers.features import Features
 
 Weights = Mapping[str, Tensor]  # what training publishes: a flat state_dict
 
@@ -57,7 +60,8 @@ class Inputs:
     """What a step works on.
 
     data: the opened training data, by the role that it plays. weights: those of the steps it needs, by
-    their names. files: where each of the files that it reads lies, by its name in the settings.
+    their names. files: where each of the files that it reads lies, by its name in the settings. features:
+    caches of what the family's extractor saw in the training data that the step reads, by role.
     """
 
     data: Mapping[str, Any]
@@ -65,6 +69,7 @@ class Inputs:
     device: str = "cpu"
     weights: Mapping[str, Weights] = field(default_factory=dict)
     files: Mapping[str, Path] = field(default_factory=dict)
+    features: Mapping[str, Features] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

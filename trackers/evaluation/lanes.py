@@ -154,6 +154,9 @@ def _serve_starts(tracker: Tracker, runs: dict[int, _Run], images: dict[int, Ima
     if fresh:
         seeds = [seed_of_run(seed, run.sequence.name, run.number) for run in fresh.values()]
         _guarded(fresh, lambda: tracker.reseed(list(fresh), seeds))
+    if tracker.oracle:
+        sequences = [run.sequence for run in runs.values()]
+        _guarded(runs, lambda: tracker.reveal(list(runs), sequences, [run.asked.t for run in runs.values()]))
     _guarded(runs, lambda: tracker.initialize(list(runs), [images[number] for number in runs], regions))
     for run, region in zip(runs.values(), regions, strict=True):
         run.keep(region, Event.INITIALIZED)

@@ -6,6 +6,12 @@ A family is a module with these names:
     steps(config) -> [Step]            its training, as a small graph; [] where nothing is trained
     tracker(config, weights, device)   the tracker itself, from the last step's weights ({} if none)
     stochastic = True                  only where its trackers draw random numbers
+    extractor(config) -> name          only where its trackers see through an extractor of the parameters, see
+                                       `trackers.extractors`: its steps find caches of what that saw in
+                                       `Inputs.features`, and `tracker` takes an `Extractor` as a fourth argument
+    caveat(config) -> str or None      only where some are shown what no tracker may know: what every table that
+                                       has one of them must say
+    measures(config) -> names          only where some are judged by measures of their own, besides the experiment's
 
 `find` takes the word that stands after `family:` in params.yaml: `rectracker` is the module
 `trackers.families.rectracker`; `some.module` is a family outside this package; `module:Class` is a
@@ -25,18 +31,25 @@ from trackers.tracker import SingleTracker, Tracker
 from trackers.training import Step, Weights
 
 
+OPTIONAL = ("stochastic", "extractor", "caveat", "measures")
+
+
 @dataclass(frozen=True)
 class Family:
     """What `find` found. module: dotted name of the module that holds it.
 
     stochastic: whether its trackers draw random numbers, so that seeds make different runs of them.
+    extractor, caveat, measures: of a config; see the module.
     """
 
     module: str
     Config: type
     steps: Callable[[Any], list[Step]]
-    tracker: Callable[[Any, Weights, str], Tracker]
+    tracker: Callable[..., Tracker]
     stochastic: bool = False
+    extractor: Callable[[Any], str | None] = lambda config: None
+    caveat: Callable[[Any], str | None] = lambda config: None
+    measures: Callable[[Any], tuple[str, ...]] = lambda config: ()
 
 
 def find(name: str) -> Family:
@@ -57,7 +70,8 @@ def find(name: str) -> Family:
     missing = [part for part in ("Config", "steps", "tracker") if not hasattr(module, part)]
     if missing:
         raise ValueError(f"family {name!r}: module {path} has no {', '.join(missing)}")
-    return Family(path, module.Config, module.steps, module.tracker, getattr(module, "stochastic", False))
+    own = {part: getattr(module, part) for part in OPTIONAL if hasattr(module, part)}
+    return Family(path, module.Config, module.steps, module.tracker, **own)
 
 
 def _of_class(module: str, tracker_class: Any, name: str) -> Family:
