@@ -15,29 +15,11 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
-import numpy as np
-
+from trackers.features import Features, Seen
 from trackers.sequence import Image
 from trackers.training import Step, Weights
-
-if TYPE_CHECKING:
-    from trackers.features import Features
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What an extractor sees in one image.
-
-    features: float16 (D,). boxes: float32 (N, 4), the detections, in pixels of the image. scores: float32 (N,), best
-    first, in [0, 1]. classes: int16 (N,), their numbers.
-    """
-
-    features: np.ndarray
-    boxes: np.ndarray
-    scores: np.ndarray
-    classes: np.ndarray
 
 
 class Extractor(Protocol):
