@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 import shutil
 import uuid
@@ -183,12 +184,12 @@ def write(root: Path, facts: Mapping[str, Any], parts: Iterable[Part], shard_byt
     size = 0
     with _replaced(root) as folder:
         for piece in parts:
-            size = size or piece.features.shape[1]
-            if piece.name in places or piece.features.shape[1] != size:
-                raise ValueError(
-                    f"sequence {piece.name!r}: expected each once, and {size} features, "
-                    f"got {piece.features.shape[1]}" + (" and the same name again" if piece.name in places else "")
-                )
+            found = piece.features.shape[1]
+            size = size or found
+            if found != size:
+                raise ValueError(f"sequence {piece.name!r}: expected {size} features, as the others have, got {found}")
+            if piece.name in places:
+                raise ValueError(f"sequence {piece.name!r}: expected each sequence once, got it again")
             length = _length(len(piece), size, len(piece.boxes))
             if not shards or shards[-1].length + length > shard_bytes:
                 shards.append(_Shard(f"shard-{len(shards):05d}.bin", 0, ""))
@@ -271,9 +272,9 @@ class Features:
     def _views(self, place: _Place) -> dict[str, np.ndarray]:
         views, offset = {}, place.offset
         for name, (dtype, shape) in _arrays(place.frames, self.size, place.detections).items():
-            length = int(np.prod(shape)) * dtype.itemsize
+            length = math.prod(shape) * dtype.itemsize
             views[name] = self._maps[place.shard][offset : offset + length].view(dtype).reshape(shape)
-            offset += length + -length % ALIGNMENT
+            offset += _padded(dtype, shape)
         # Slices of a map are slow to make: only what is large stays one.
         return {name: view if name == "features" else np.asarray(view) for name, view in views.items()}
 
@@ -329,8 +330,13 @@ def _arrays(frames: int, size: int, detections: int) -> dict[str, tuple[np.dtype
 
 def _length(frames: int, size: int, detections: int) -> int:
     """Bytes of a part in a shard."""
-    lengths = (8 * frames, 16 * frames, 2 * frames * size, 16 * detections, 4 * detections, 2 * detections)
-    return sum(length + -length % ALIGNMENT for length in lengths)
+    return sum(_padded(dtype, shape) for dtype, shape in _arrays(frames, size, detections).values())
+
+
+def _padded(dtype: np.dtype, shape: tuple[int, ...]) -> int:
+    """Bytes from an array to the next in a shard."""
+    length = math.prod(shape) * dtype.itemsize
+    return length + -length % ALIGNMENT
 
 
 @contextmanager
@@ -390,14 +396,14 @@ def _read_index(path: Path) -> _Index:
         refuse("each shard and each sequence once", "some of them again")
     for shard in shards:
         if not _SHARD.fullmatch(shard.file) or shard.length < 1 or not _SHA256.fullmatch(shard.sha256):
-            refuse("a shard in this folder, shard-00000.bin, its length in bytes and sha256", shard)
+            refuse("a shard in this folder, shard-00000.bin, its length in bytes and sha256", vars(shard))
     ends = [0] * len(shards)
     for place in sorted(places, key=lambda place: (place.shard, place.offset)):
         if not place.name or place.frames < 1 or place.detections < 0 or not 0 <= place.shard < len(shards):
-            refuse(f"a name, a frame at least, and one of {len(shards)} shards", place)
+            refuse(f"a name, a frame at least, and one of {len(shards)} shards", vars(place))
         if place.offset % ALIGNMENT or place.offset < ends[place.shard]:
-            refuse(f"an offset that is a multiple of {ALIGNMENT} and behind the sequence before it", place)
+            refuse(f"an offset that is a multiple of {ALIGNMENT} and behind the sequence before it", vars(place))
         ends[place.shard] = place.offset + _length(place.frames, size, place.detections)
         if ends[place.shard] > shards[place.shard].length:
-            refuse(f"a sequence within the {shards[place.shard].length} bytes of its shard", place)
+            refuse(f"a sequence within the {shards[place.shard].length} bytes of its shard", vars(place))
     return _Index(content["facts"], size, shards, places)
