@@ -1,0 +1,195 @@
+"""YOLO (Redmon, Divvala, Girshick, Farhadi 2016), the detector that ROLO (Ning et al. 2016, Section 3.1) sees through.
+
+Its features are the last hidden layer's, after the leaky ReLU; its detections those of the released code of ROLO.
+Weights are read from a file, or learnt here in the first two of ROLO's three phases: convolutions by classification,
+then everything by YOLO's own loss.
+
+    packed       what training looks at        examples   Section 2.2: minibatches
+    pretraining  phase one                     loss       Equation 3
+    detector     the network at work           decoding   Sections 2 and 2.3
+    precision    mean average precision
+
+Readings of ours: the learning rate is not raised from 1e-3 to 1e-2 in the first epochs, and falls once, for the last
+30 of 135 epochs (Section 2.2 has 1e-2 for 75, 1e-3 for 30 and 1e-4 for 30); an epoch is 300 updates, about VOC's 2007
+and 2012 sets; one object a cell, the larger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from trackers import inference
+from trackers.backbones import yolo
+from trackers.extractors import Extractor
+from trackers.extractors.yolo import packed
+from trackers.extractors.yolo.detector import Detector
+from trackers.extractors.yolo.examples import Augmentation, Examples
+from trackers.extractors.yolo.loss import loss
+from trackers.extractors.yolo.packed import Pack
+from trackers.extractors.yolo.precision import mean_average_precision
+from trackers.extractors.yolo.pretraining import Pretraining
+from trackers.extractors.yolo.pretraining import pretrain as pretrain_on
+from trackers.training import Inputs, Reporter, Step, Training, Weights, fit
+
+LEAST = 0.005  # the score down to which detections count for average precision
+AT_ONCE = 32  # images seen in one pass when precision is measured
+
+
+@dataclass(frozen=True)
+class Detection:
+    """Phase two. held_out: of so many images one, on which precision is measured and nothing learnt."""
+
+    held_out: int = 10
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    training: Training = field(
+        default_factory=lambda: Training(
+            batch=64,
+            updates_per_epoch=300,
+            epochs=135,
+            patience=135,
+            learning_rate=1e-3,
+            drop_every=105 * 300,
+            report_every=300,
+        )
+    )
+
+    def __post_init__(self) -> None:
+        if self.held_out < 2:
+            raise ValueError(f"held_out: expected at least 2, got {self.held_out}")
+
+
+@dataclass(frozen=True)
+class Config:
+    """One detector. threshold, overlap: what of its answers is a detection, see `decoding.decode`; the code's.
+
+    coordinates, nothing: lambda_coord, lambda_noobj. momentum, weight_decay: of sgd, the paper's; adam has its own.
+    """
+
+    network: yolo.Config = field(default_factory=yolo.Config)
+    threshold: float = 0.08
+    overlap: float = 0.5
+    coordinates: float = 5.0
+    nothing: float = 0.5
+    optimizer: Literal["sgd", "adam"] = "sgd"
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    pretraining: Pretraining = field(default_factory=Pretraining)  # where network.weights names no file
+    detection: Detection = field(default_factory=Detection)
+
+    def __post_init__(self) -> None:
+        if self.optimizer not in ("sgd", "adam"):
+            raise ValueError(f"optimizer: expected sgd or adam, got {self.optimizer!r}")
+        for name in ("threshold", "overlap"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name}: expected a number in [0, 1], got {getattr(self, name)}")
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"momentum: expected a number in [0, 1), got {self.momentum}")
+        for name in ("coordinates", "nothing", "weight_decay"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise ValueError(f"{name}: expected at least 0, got {getattr(self, name)}")
+
+
+def steps(config: Config) -> list[Step]:
+    """Weights are read, or images are packed and both phases learnt; what is a detection plays no part in it."""
+    path = config.network.weights
+    if path is not None:
+        return [Step("read", read, reads=(), files=(path,), settings=("network",), seeded=False)]
+    learning = ("network", "optimizer", "momentum", "weight_decay")
+    return [
+        Step("pack", pack, reads=("images",), settings=(), seeded=False),
+        Step("pretrain", pretrain, ("pack",), reads=(), settings=(*learning, "pretraining")),
+        Step(
+            "detect",
+            detect,
+            ("pack", "pretrain"),
+            reads=(),
+            settings=(*learning, "detection", "coordinates", "nothing", "overlap"),
+        ),
+    ]
+
+
+def read(inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
+    """All weights from the file that the settings name."""
+    [path] = inputs.files.values()
+    return yolo.read(path, config.network)
+
+
+def pack(inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
+    """The images and their objects; see `packed`."""
+    return packed.pack(inputs.data["images"], reporter)
+
+
+def pretrain(inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
+    """Phase one; see `pretraining`."""
+    images = Pack(inputs.weights["pack"], config.network.classes)
+
+    def optimizers(parameters: Iterable[nn.Parameter], rate: float) -> torch.optim.Optimizer:
+        return _optimizer(config, parameters, rate)
+
+    return pretrain_on(images, config.network, config.pretraining, optimizers, inputs.seed, inputs.device, reporter)
+
+
+def detect(inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
+    """Phase two: whole images and the loss of all that is in them, on all layers; reports "mAP" at an IoU of 0.5."""
+    network, training, device = config.network, config.detection.training, inputs.device
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(inputs.seed)
+        model = yolo.YOLO(network)
+    model.load_state_dict({**model.state_dict(), **inputs.weights["pretrain"]})
+    model.to(device)
+    images = Pack(inputs.weights["pack"], network.classes)
+    is_held_out = np.arange(len(images)) % config.detection.held_out == 0
+    held_out, learning = np.flatnonzero(is_held_out), np.flatnonzero(~is_held_out)
+    examples = Examples(
+        images, learning, config.detection.augmentation, training.batch, network.size, network.grid, inputs.seed
+    )
+
+    def batch(update: int) -> tuple[Tensor, ...]:
+        return *examples.batch(update, device), dropout(network, training.batch, inputs.seed, update, device)
+
+    def costs(seen: Tensor, present: Tensor, classes: Tensor, truth: Tensor, kept: Tensor) -> dict[str, Tensor]:
+        _, output = model(seen, kept)
+        return loss(model.split(output), present, classes, truth, config.coordinates, config.nothing)
+
+    def validate() -> dict[str, float]:
+        return {"mAP": precision(Detector(model, LEAST, config.overlap, device), images, held_out)}
+
+    optimizer = _optimizer(config, model.parameters(), training.learning_rate)
+    return fit(model, optimizer, batch, costs, training, reporter, validate)
+
+
+def precision(see: Extractor, pack: Pack, images: np.ndarray) -> float:
+    """Mean average precision of what is seen in these images."""
+    parts = [images[i : i + AT_ONCE] for i in range(0, len(images), AT_ONCE)]
+    seen = [one for part in parts for one in see([pack.pixels(image) for image in part])]
+    return mean_average_precision(seen, [pack.objects(image) for image in images])
+
+
+def dropout(network: yolo.Config, count: int, seed: int, update: int, device: str) -> Tensor:
+    """What dropout lets through at this update: (count, D), 0 or 1 / (1 - rate)."""
+    # On a CPU torch looks at 32 bits of a seed.
+    rng = torch.Generator(device).manual_seed(int(np.random.SeedSequence((seed, update)).generate_state(1)[0]))
+    drawn = torch.rand(count, network.features, generator=rng, device=device)
+    return (drawn >= network.dropout) / (1 - network.dropout)
+
+
+def _optimizer(config: Config, parameters: Iterable[nn.Parameter], rate: float) -> torch.optim.Optimizer:
+    if config.optimizer == "adam":
+        return torch.optim.Adam(parameters, rate)
+    return torch.optim.SGD(parameters, rate, config.momentum, weight_decay=config.weight_decay)
+
+
+def extractor(config: Config, weights: Weights, device: str) -> Extractor:
+    """The detector of these settings and weights."""
+    model = yolo.YOLO(config.network)
+    model.load_state_dict(dict(weights))
+    model.eval()
+    if device == "cpu":
+        inference.on_cpu(model)
+    return Detector(model, config.threshold, config.overlap, device)

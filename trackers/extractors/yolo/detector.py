@@ -1,0 +1,40 @@
+"""YOLO at work: what it sees in images of any size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from trackers import crops
+from trackers.backbones.yolo import YOLO
+from trackers.extractors import Seen
+from trackers.extractors.yolo.decoding import decode
+from trackers.sequence import Image
+
+LARGEST = float(np.finfo(np.float16).max)
+
+
+class Detector:
+    """An `Extractor`: images are resized to the network's square and seen in one pass.
+
+    threshold: the least score of a detection. overlap: the IoU above which the worse of two of a class is dropped.
+    """
+
+    def __init__(self, model: YOLO, threshold: float, overlap: float, device: str) -> None:
+        self.model = model.to(device)
+        self.threshold, self.overlap = threshold, overlap
+        self.device = device
+
+    @torch.no_grad()
+    def __call__(self, images: Sequence[Image]) -> list[Seen]:
+        whole = torch.tensor([[0, 0, image.shape[1], image.shape[0]] for image in images])  # (N, 4)
+        seen = crops.sample_on(self.device, images, whole, self.model.config.size)
+        features, output = self.model(seen)  # (N, D), (N, S * S * (B * 5 + C))
+        parts = (part.float().cpu().numpy() for part in self.model.split(output))
+        kept = features.clamp(-LARGEST, LARGEST).half().cpu().numpy()
+        return [
+            Seen(own, *decode(*one, (image.shape[1], image.shape[0]), self.threshold, self.overlap))
+            for image, own, *one in zip(images, kept, *parts, strict=True)
+        ]
