@@ -382,8 +382,8 @@ def _read_index(path: Path) -> _Index:
         if type(content.get(key)) is not kind:
             refuse(f'"{key}": {kind.__name__}', content.get(key))
     size = content["size"]
-    if size < 1:
-        refuse("a size of at least 1", size)
+    if size < 1 or not content["sequences"]:
+        refuse("a size of at least 1, and a sequence", f"{size} and {len(content['sequences'])} sequences")
     rows: dict[str, list[Any]] = {}
     for key, Row in (("shards", _Shard), ("sequences", _Place)):
         types = {field.name: {"str": str, "int": int}[str(field.type)] for field in fields(Row)}

@@ -290,6 +290,7 @@ def test_no_torch_is_needed():
         (["shards", 0, "length"], 10**30, "a shard of 1000000"),
         (["shards", 0, "sha256"], "0" * 63, "sha256"),
         (["sequences"], None, '"sequences": list'),
+        (["sequences"], [], "a size of at least 1, and a sequence"),
         (["sequences", 0], {"name": "b"}, "in sequences"),
         (["sequences", 0, "more"], 1, "in sequences"),
         (["sequences", 0, "name"], 7, "in sequences"),
