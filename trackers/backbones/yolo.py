@@ -144,10 +144,13 @@ class YOLO(nn.Module):
         )
         units = pairwise((layers[-1].filters * config.grid**2, *config.hidden, config.outputs))
         self.connected = nn.ModuleList(nn.Linear(inputs, outputs) for inputs, outputs in units)
-        for layer in (*self.convolutions, *self.connected):
-            nn.init.kaiming_normal_(layer.weight, a=LEAK, nonlinearity="leaky_relu")
-            nn.init.zeros_(layer.bias)
-        nn.init.normal_(self.connected[-1].weight, std=0.01)
+        for name, parameter in self.named_parameters():
+            if name.endswith("weight"):
+                nn.init.kaiming_normal_(parameter, a=LEAK, nonlinearity="leaky_relu")
+            else:
+                nn.init.zeros_(parameter)
+        last = self.get_parameter(f"connected.{len(self.connected) - 1}.weight")
+        nn.init.normal_(last, std=0.01)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, images: Tensor, kept: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -169,7 +172,7 @@ class YOLO(nn.Module):
         """Responses of the first `layers` convolutions, or of all, to RGB images in 0..255: (N, C, H, W)."""
         x = images * (2 / 255) - 1  # (N, 3, 448, 448)
         for convolution, pooled in zip(self.convolutions[:layers], self.poolings, strict=False):
-            x = F.leaky_relu(convolution(x), LEAK)
+            x = F.leaky_relu(convolution(x), LEAK, inplace=True)
             if pooled:
                 x = F.max_pool2d(x, 2)
         return x  # (N, 1024, 7, 7)
@@ -193,7 +196,7 @@ def read(path: str | Path, config: Config) -> dict[str, Tensor]:
     another architecture, with every name and shape that differs, or with the layer in which it ends or the numbers
     that are left over; for any other file; and for numbers that are not finite.
     """
-    with open(path, "rb") as file:
+    with Path(path).open("rb") as file:
         start = file.read(2)
     found = _read_torch(path, config) if start.startswith((ZIP, PICKLE)) else _read_darknet(path, config)
     broken = [name for name, weight in found.items() if not weight.isfinite().all()]
@@ -205,7 +208,7 @@ def read(path: str | Path, config: Config) -> dict[str, Tensor]:
 def write_darknet(path: str | Path, config: Config, state: Mapping[str, Tensor]) -> None:
     """Write the state of `YOLO(config)` as darknet does, version 0.1, without batch normalization."""
     numbers = [state[f"{name}.{part}"].float().numpy().ravel() for name, _ in _layers(config) for part in PARTS]
-    with open(path, "wb") as file:
+    with Path(path).open("wb") as file:
         file.write(np.array([0, 1, 0, 0], "<i4").tobytes())  # major, minor, revision; images seen in training
         file.write(np.concatenate(numbers).astype("<f4").tobytes())
 

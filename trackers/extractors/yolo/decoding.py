@@ -11,7 +11,7 @@ def decode(
     probabilities: np.ndarray,
     confidences: np.ndarray,
     boxes: np.ndarray,
-    size: tuple[int, int],
+    size: tuple[int, ...],
     threshold: float,
     overlap: float,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -32,9 +32,10 @@ class Detector:
         whole = torch.tensor([[0, 0, image.shape[1], image.shape[0]] for image in images])  # (N, 4)
         seen = crops.sample_on(self.device, images, whole, self.model.config.size)
         features, output = self.model(seen)  # (N, D), (N, S * S * (B * 5 + C))
-        parts = (part.float().cpu().numpy() for part in self.model.split(output))
+        classes, confidences, boxes = (part.float().cpu().numpy() for part in self.model.split(output))
         kept = features.clamp(-LARGEST, LARGEST).half().cpu().numpy()
-        return [
-            Seen(own, *decode(*one, (image.shape[1], image.shape[0]), self.threshold, self.overlap))
-            for image, own, *one in zip(images, kept, *parts, strict=True)
-        ]
+        detections = (
+            decode(classes[i], confidences[i], boxes[i], image.shape[1::-1], self.threshold, self.overlap)
+            for i, image in enumerate(images)
+        )
+        return [Seen(own, *found) for own, found in zip(kept, detections, strict=True)]

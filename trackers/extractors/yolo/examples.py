@@ -109,7 +109,7 @@ def targets(
     inside = ((middle >= 0) & (middle < 1) & (sides > 0)).all(1)
     order = np.argsort(sides.prod(1), kind="stable")
     order = order[inside[order]]  # the largest last: it overwrites others
-    image, column, row = of[order], *centres[order].astype(np.int64).T
+    image, (column, row) = of[order], centres[order].astype(np.int64).T
     present = np.zeros((count, grid, grid), bool)
     numbers = np.zeros((count, grid, grid), np.int64)
     truth = np.zeros((count, grid, grid, 4), np.float32)

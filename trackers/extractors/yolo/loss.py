@@ -29,7 +29,7 @@ def loss(
     that of all others, and of all in cells without object, 0.
     """
     probabilities, confidences, predicted = (part.float() for part in split)
-    S, B, C = predicted.shape[1], predicted.shape[3], probabilities.shape[3]
+    B, C = predicted.shape[3], probabilities.shape[3]
     responsible, overlaps = _responsible(predicted.detach(), truth)  # (N, S, S), (N, S, S, B)
     is_responsible = F.one_hot(responsible, B).bool() & present[..., None]  # (N, S, S, B)
     roots = torch.cat([truth[..., :2], truth[..., 2:].sqrt()], -1)  # (N, S, S, 4)
