@@ -12,7 +12,24 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.data_commands import data_app
+from orchestrator.feature_commands import extractor, features
 from orchestrator.paths import here
+from orchestrator.run_options import (
+    CheckpointSeconds,
+    Device,
+    Executor,
+    Executors,
+    Gpus,
+    Lanes,
+    ParamsFile,
+    Record,
+    Records,
+    Threads,
+    Timeout,
+    WithParent,
+    Workers,
+    options,
+)
 from orchestrator.score_commands import evaluate, export
 from orchestrator.track_command import track
 
@@ -29,40 +46,8 @@ app.add_typer(data_app, name="data")
 app.command()(evaluate)
 app.command()(export)
 app.command()(track)
-
-
-class Executors(StrEnum):
-    """Where jobs run."""
-
-    local = "local"
-    ray = "ray"
-
-
-class Records(StrEnum):
-    """What remembers the trials."""
-
-    mlflow = "mlflow"
-    none = "none"
-
-
-ParamsFile = Annotated[Path, typer.Option("--params", help="The parameters: what runs.")]
-Executor = Annotated[
-    Executors, typer.Option(envvar="TRACKMEET_EXECUTOR", help="This process, or Ray (RAY_ADDRESS names a cluster).")
-]
-Record = Annotated[
-    Records, typer.Option(envvar="TRACKMEET_RECORD", help="MLflow (MLFLOW_TRACKING_URI names a server), or nothing.")
-]
-Workers = Annotated[
-    int | None,
-    typer.Option(envvar="TRACKMEET_WORKERS", min=1, help="Jobs at once; default: as many as there is room for."),
-]
-Gpus = Annotated[
-    float, typer.Option(envvar="TRACKMEET_GPUS", min=0, help="Share of a GPU that each job takes on Ray; 0: CPU only.")
-]
-CheckpointSeconds = Annotated[
-    float,
-    typer.Option(envvar="TRACKMEET_CHECKPOINT_SECONDS", min=0, help="Seconds between the checkpoints of a training."),
-]
+app.command()(extractor)
+app.command()(features)
 
 
 @app.command()
@@ -73,32 +58,33 @@ def run(
     executor: Executor = Executors.ray,
     record: Record = Records.mlflow,
     workers: Workers = None,
-    threads: Annotated[int, typer.Option(envvar="TRACKMEET_THREADS", min=1, help="CPU threads of each job.")] = 1,
+    threads: Threads = 1,
     gpus: Gpus = 0.0,
-    device: Annotated[str, typer.Option(help="Torch device; default: cuda where jobs take a GPU, else cpu.")] = "",
-    lanes: Annotated[int, typer.Option(min=1, help="Sequences tracked at once by one job.")] = 32,
-    timeout: Annotated[float | None, typer.Option(help="Seconds that one attempt at a job may take.")] = None,
+    device: Device = "",
+    lanes: Lanes = 32,
+    timeout: Timeout = None,
     checkpoint_seconds: CheckpointSeconds = 20.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run and why; run nothing.")] = False,
-    with_parent: Annotated[bool, typer.Option("--with-parent", help="End when the parent process ends.")] = False,
+    with_parent: WithParent = False,
 ) -> None:
     """Run the experiments: whatever is not done yet, in parallel; results go to build/results.
 
     How to run is no parameter of the experiments: under `dvc repro` it is set by the environment.
     """
-    from orchestrator.conduct import Options, conduct, look
-    from orchestrator.executor import Settings
+    from orchestrator.conduct import conduct, look
     from orchestrator.store import Store
 
-    settings = Settings(device or ("cuda" if gpus else "cpu"), threads, lanes, checkpoint_seconds, timeout)
-    options = Options(
-        params, study or [], tracker or [], executor.value, record.value, workers, gpus, settings, with_parent
+    given = options(
+        *(params, executor, record, workers, threads, gpus, device, timeout, checkpoint_seconds, with_parent),
+        lanes,
+        study,
+        tracker,
     )
     if dry_run:
         store = Store(here().store)
-        _print_prospect(look(options, here(), store), store)
+        _print_prospect(look(given, here(), store), store)
         return
-    outcome = conduct(options, here())
+    outcome = conduct(given, here())
     _print_outcome(outcome, record)
     if outcome.failures and not outcome.interrupted:
         _build_report()  # DVC will not come to it, and the page shows what is missing and why
@@ -118,23 +104,15 @@ def _print_prospect(prospect: Prospect, store: object) -> None:
 
 
 def _print_outcome(outcome: Outcome, record: Records) -> None:
-    if outcome.interrupted:
-        print("interrupted; run it again and it goes on from where it was", file=sys.stderr)
-        return
-    from orchestrator.executor import FOLLOWS
-    from orchestrator.report.tables import print_tables
+    from orchestrator.outcome import complain
 
-    print_tables(here().results)
-    causes = {label: text for label, text in outcome.failures.items() if not text.startswith(FOLLOWS)}
-    for label, message in causes.items():
-        print(f"FAILED {label}: {message}", file=sys.stderr)
-    if len(outcome.failures) > len(causes):
-        print(f"       and {len(outcome.failures) - len(causes)} jobs that needed them", file=sys.stderr)
-    if outcome.unrecorded:
-        print(
-            f"{outcome.unrecorded} entries wait for MLflow; 'trackmeet replay' or the next run sends them",
-            file=sys.stderr,
-        )
+    if not outcome.interrupted:
+        from orchestrator.report.tables import print_tables
+
+        print_tables(here().results)
+    complain(outcome)
+    if outcome.interrupted:
+        return
     print(f"\nreport page: {here().report / 'index.html'} (after 'trackmeet report'); MLflow: make ui")
     if record is Records.mlflow and not outcome.unrecorded:
         _print_links(outcome.prospect)
@@ -219,9 +197,11 @@ class Speeds(StrEnum):
     """What can be measured."""
 
     digits = "digits"
+    features = "features"
     goturn = "goturn"
     lanes = "lanes"
     measures = "measures"
+    rolo = "rolo"
     shards = "shards"
     train = "train"
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from orchestrator import lineage, plan, results
+from orchestrator import lineage, plan, provenance, results
 from orchestrator.executor import Backend, Executor, InProcess, Settings
 from orchestrator.groups import grouped
 from orchestrator.jobs import Data, Job, in_order
@@ -59,23 +59,43 @@ class Prospect:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run did. failures: what went wrong, by the label of the job."""
+    """What a run did. failed: what went wrong, by the key of the job."""
 
     prospect: Prospect
-    failures: dict[str, str]
+    failed: dict[str, str]
     interrupted: bool = False
     unrecorded: int = 0
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """What went wrong, by the label of the job."""
+        return {job.label: self.failed[job.key] for job in self.prospect.todo if job.key in self.failed}
 
 
 def look(options: Options, paths: Paths, store: Store) -> Prospect:
     """Read the parameters and the store; ParamsError or ValueError for what cannot run."""
     params = load(options.params)
-    sources = plan.Sources(find_data(paths), lineage.fingerprint, options.gpus, options.settings.threads)
-    trials = plan.plan(params, sources)
+    trials = plan.plan(params, sources(options, paths))
     chosen = plan.select(trials, options.studies, options.trackers)
-    jobs = in_order(job for trial in chosen for job in trial.jobs)
+    return prospect(params, trials, chosen, in_order(job for trial in chosen for job in trial.jobs), store)
+
+
+def prospect(params: Params, trials: list[Trial], chosen: list[Trial], jobs: list[Job], store: Store) -> Prospect:
+    """What running these jobs would do."""
     done = {job.key for job in jobs if store.done(job.key)}
     return Prospect(params, trials, chosen, [j for j in jobs if j.key not in done], [j for j in jobs if j.key in done])
+
+
+def sources(options: Options, paths: Paths) -> plan.Sources:
+    """Where a plan looks for data and code here."""
+    return plan.Sources(
+        find_data(paths),
+        lineage.fingerprint,
+        options.gpus,
+        options.settings.threads,
+        paths.extractors,
+        paths.features,
+    )
 
 
 def find_data(paths: Paths) -> Callable[[Path], Data]:
@@ -97,31 +117,54 @@ def find_data(paths: Paths) -> Callable[[Path], Data]:
 
 def conduct(options: Options, paths: Paths) -> Outcome:
     """Run what is not done and write the results. StoreBusyError if another run is under way."""
+    with alone(options, paths) as store:
+        prospect = look(options, paths, store)
+        bad = refused(prospect.todo, prospect.params, sources(options, paths))
+        outcome = carry_out(prospect, options, paths, store, bad)
+        if not outcome.interrupted:
+            results.write(prospect.params, prospect.trials, store, outcome.failed, paths.results)
+    return outcome
+
+
+@contextmanager
+def alone(options: Options, paths: Paths) -> Iterator[Store]:
+    """The store, held by this process until it ends, which it does in order. StoreBusyError where another holds it."""
     store = Store(paths.store)
     with _orderly_end(options.with_parent), store.locked():
-        prospect = look(options, paths, store)
-        refused = _refused(prospect)
-        board = Board(prospect.todo, len(prospect.found_done), _expected(prospect, store), paths.status)
-        record = _record(options, paths)
-        git = lineage.git_revision(paths.root)
-        tags = {"git": git, "mlflow.source.git.commit": git, "data": lineage.data_revision(paths.root)}
-        recording = Recording(record, prospect.chosen, store, {"profile": prospect.params.profile, **tags})
-        failures: dict[str, str] = {}
-        interrupted = False
-        try:
-            recording.open()
-            with Display(board) as display:
-                failures = _execute(options, paths, store, prospect, refused, board, recording, display)
-        except KeyboardInterrupt:
-            interrupted = True
-        finally:
-            recording.close("KILLED" if interrupted else "FAILED")
-            unrecorded = record.close(timeout=2.0 if interrupted else 60.0)
-            board.write("interrupted" if interrupted else "failed" if failures else "finished")
-        if not interrupted:
-            results.write(prospect.params, prospect.trials, store, failures, paths.results)
-    labels = {job.key: job.label for job in prospect.todo}
-    return Outcome(prospect, {labels[key]: text for key, text in failures.items()}, interrupted, unrecorded)
+        yield store
+
+
+def carry_out(
+    prospect: Prospect,
+    options: Options,
+    paths: Paths,
+    store: Store,
+    bad: Mapping[str, str],
+    costs: Mapping[str, float] | None = None,
+) -> Outcome:
+    """Run what is not done, and tell the record of the chosen trials.
+
+    bad: why a job cannot be run, by key. costs: seconds that jobs will take, by key, where that is known.
+    """
+    expected = _expected(prospect, store) | dict(costs or {})
+    board = Board(prospect.todo, len(prospect.found_done), expected, paths.status)
+    record = _record(options, paths)
+    git = lineage.git_revision(paths.root)
+    tags = {"git": git, "mlflow.source.git.commit": git, "data": lineage.data_revision(paths.root)}
+    recording = Recording(record, prospect.chosen, store, {"profile": prospect.params.profile, **tags})
+    failures: dict[str, str] = {}
+    interrupted = False
+    try:
+        recording.open()
+        with Display(board) as display:
+            failures = _execute(options, paths, store, prospect, bad, board, recording, display)
+    except KeyboardInterrupt:
+        interrupted = True
+    finally:
+        recording.close("KILLED" if interrupted else "FAILED")
+        unrecorded = record.close(timeout=2.0 if interrupted else 60.0)
+        board.write("interrupted" if interrupted else "failed" if failures else "finished")
+    return Outcome(prospect, failures, interrupted, unrecorded)
 
 
 def _execute(
@@ -129,7 +172,7 @@ def _execute(
     paths: Paths,
     store: Store,
     prospect: Prospect,
-    refused: dict[str, str],
+    bad: Mapping[str, str],
     board: Board,
     recording: Recording,
     display: Display,
@@ -139,7 +182,7 @@ def _execute(
     backend = _backend(options, paths)
     try:
         executor = Executor(store, backend, [board, recording, display], paths.logs, options.settings)
-        executor.run(prospect.todo, board.seconds, refused)
+        executor.run(prospect.todo, board.seconds, bad)
     finally:
         backend.close()
     return executor.failures
@@ -157,23 +200,26 @@ def _record(options: Options, paths: Paths) -> Record:
     return NoRecord() if options.record == "none" else MlflowRecord(paths.spool, default_uri(paths.root))
 
 
-def _refused(prospect: Prospect) -> dict[str, str]:
-    """Jobs whose data cannot be read, by key, before anything is started."""
-    places = {name: data.path for job in prospect.todo for name, data in job.data.items()}
-    datasets = prospect.params.datasets
-    problems = {
-        name: problem
-        for name, path in places.items()
-        if (problem := _problem(datasets[name], path) if name in datasets else _no_file(path)) is not None
-    }
-    return {job.key: problems[name] for job in prospect.todo for name in job.data if name in problems}
+def refused(jobs: list[Job], params: Params, sources: plan.Sources) -> dict[str, str]:
+    """Why jobs cannot be run, by key: their data cannot be read, or was made of something else."""
+    made = provenance.Expected(params, sources)
+    found = {(name, data) for job in jobs for name, data in job.data.items()}
+    problems = {name: text for name, data in found if (text := _problem(name, data, params, made)) is not None}
+    return {job.key: problems[name] for job in jobs for name in job.data if name in problems}
 
 
-def _no_file(path: Path) -> str | None:
-    return None if path.is_file() else f"{path}: expected a file that the settings name, found none"
+def _problem(name: str, data: Data, params: Params, made: provenance.Expected) -> str | None:
+    if name in params.datasets:
+        return unreadable(params.datasets[name], data.path)
+    if name.startswith(plan.FEATURES):
+        return made.wrong_features(name.removeprefix(plan.FEATURES))
+    if name.startswith(plan.WEIGHTS):
+        return made.wrong_weights(name.removeprefix(plan.WEIGHTS))
+    return None if data.path.is_file() else f"{data.path}: expected a file that the settings name, found none"
 
 
-def _problem(dataset: Dataset, path: Path) -> str | None:
+def unreadable(dataset: Dataset, path: Path) -> str | None:
+    """What is wrong with a data set; None where it can be read, images and all."""
     try:
         opened = dataset_module(dataset.format).open(dataset.config, path, dataset.name)
         if isinstance(opened, Collection):

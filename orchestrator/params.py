@@ -20,7 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from trackers import families
+from trackers import extractors, families
 from trackers.benchmarks import catalogue
 from trackers.evaluation.measure import Convention
 from trackers.evaluation.measures import MEASURES
@@ -64,6 +64,20 @@ class Variant:
 
 
 @dataclass(frozen=True)
+class Extractor:
+    """What some trackers see through. kind: see `trackers.extractors.find`. config: its own.
+
+    train: names of its training data, by the role that each plays; {} where its weights come from a file.
+    """
+
+    name: str
+    kind: str
+    config: Any
+    train: Mapping[str, str]
+    seed: int = 1
+
+
+@dataclass(frozen=True)
 class Experiment:
     """One comparison: what trackers are trained on, and how they are then tested.
 
@@ -77,6 +91,7 @@ class Experiment:
     see `trackers.evaluation.measure`. interval: from which length to which EAO is averaged (else by the
     rule, from the lengths of the sequences). legacy_rasterization: see `trackers.evaluation.results.Results`.
     speed: whether to measure frames per second as well, each tracker alone on its node; or of which trackers.
+    trackers: of the study's, those that take part; (): all.
     """
 
     test: tuple[str, ...]
@@ -90,6 +105,7 @@ class Experiment:
     interval: tuple[int, ...] | None = None
     legacy_rasterization: bool | None = None
     speed: bool | tuple[str, ...] = False
+    trackers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         known = OWN if self.benchmark is None else catalogue.find(self.benchmark)
@@ -110,6 +126,10 @@ class Experiment:
     def measures_speed(self, tracker: str) -> bool:
         """Whether that of this tracker is to be measured."""
         return self.speed if isinstance(self.speed, bool) else tracker in self.speed
+
+    def has(self, tracker: str) -> bool:
+        """Whether this tracker takes part."""
+        return not self.trackers or tracker in self.trackers
 
     @property
     def roles(self) -> Mapping[str, str]:
@@ -171,11 +191,29 @@ class Study:
 
 @dataclass(frozen=True)
 class Params:
-    """What runs."""
+    """What runs. features: names of the caches of what extractors see, each `<extractor>-<data set>`."""
 
     profile: str
     datasets: Mapping[str, Dataset]
     studies: tuple[Study, ...]
+    extractors: Mapping[str, Extractor] = field(default_factory=dict)
+    features: tuple[str, ...] = ()
+
+    def seen(self, cache: str) -> tuple[Extractor, Dataset]:
+        """Who sees what in a cache; KeyError for a name that is not one of `features`."""
+        return _seen(cache, self.extractors, self.datasets)
+
+    def cache(self, extractor: str, dataset: Dataset) -> str | None:
+        """The name of the cache of what an extractor sees in a data set: its own, or one of another part of the same.
+
+        Data sets of one format in one folder are parts of the same. None where there is no such cache.
+        """
+        own = f"{extractor}-{dataset.name}"
+        for name in sorted(self.features, key=lambda name: name != own):
+            by, of = self.seen(name)
+            if by.name == extractor and (of.format, of.root) == (dataset.format, dataset.root):
+                return name
+        return None
 
 
 @dataclass(frozen=True)
@@ -194,6 +232,8 @@ class _File:
     datasets: dict[str, dict[str, Any]]
     profile: str = "custom"
     sequences: tuple[str, ...] = ()  # folders of data/ that the DVC stage `sequences` packs
+    extractors: dict[str, dict[str, Any]] = field(default_factory=dict)
+    features: tuple[str, ...] = ()
 
 
 @dataclass
@@ -222,11 +262,21 @@ def load(path: Path) -> Params:
     if raw is not None:
         read = {name: _dataset(name, entry, problems) for name, entry in raw.datasets.items()}
         datasets = {name: dataset for name, dataset in read.items() if dataset is not None}
+        named = [_extractor(name, entry, raw, problems) for name, entry in raw.extractors.items()]
+        known = {extractor.name: extractor for extractor in named if extractor is not None}
+        for i, cache in enumerate(raw.features):
+            if not _is_cache(cache, raw):
+                problems.say(("features", i), f"expected <extractor>-<data set>, of those named here, got {cache!r}")
         studies = tuple(_study(name, entry, raw, problems) for name, entry in raw.studies.items())
     if problems.found:
         raise ParamsError("\n".join(problems.found))
     assert raw is not None  # else there would be problems
-    return Params(raw.profile, datasets, studies)
+    params = Params(raw.profile, datasets, studies, known, raw.features)
+    for study in studies:
+        _check_sight(study, params, problems)
+    if problems.found:
+        raise ParamsError("\n".join(problems.found))
+    return params
 
 
 def profiles() -> list[str]:
@@ -274,14 +324,84 @@ def _dataset(name: str, entry: dict[str, Any], problems: _Problems) -> Dataset |
     return Dataset(name, format, Path(root), _convert(settings, module.Config, where, problems), clip, members)
 
 
+def _extractor(name: str, entry: dict[str, Any], file: _File, problems: _Problems) -> Extractor | None:
+    where: Where = ("extractors", name)
+    settings = dict(entry)
+    kind, train, seed = settings.pop("kind", None), settings.pop("train", {}), settings.pop("seed", 1)
+    if not isinstance(kind, str):
+        problems.say((*where, "kind"), f"expected the name of a network, got {_shown(kind)}")
+        return None
+    try:
+        network = extractors.find(kind)
+    except ValueError as error:
+        problems.say((*where, "kind"), str(error))
+        return None
+    roles = _convert({"train": train} if isinstance(train, str) else train, dict[str, str], (*where, "train"), problems)
+    seed = _convert(seed, int, (*where, "seed"), problems)
+    config = _convert(settings, network.Config, where, problems)
+    if config is None or roles is None or seed is None:
+        return None
+    for dataset in roles.values():
+        if dataset not in file.datasets:
+            problems.say((*where, "train"), f"no data set {dataset!r}; datasets has {', '.join(file.datasets)}")
+    read = {role for step in network.steps(config) for role in step.reads}
+    if not read <= roles.keys():
+        got = ", ".join(roles) or "none"
+        problems.say((*where, "train"), f"expected training data by the roles {', '.join(sorted(read))}; got {got}")
+    return Extractor(name, kind, config, roles, seed)
+
+
+def _seen(cache: str, by: Mapping[str, T], of: Mapping[str, Any]) -> tuple[T, Any]:
+    """What a cache's name means: either part may hold hyphens itself."""
+    parts = cache.split("-")
+    for i in range(1, len(parts)):
+        one, other = "-".join(parts[:i]), "-".join(parts[i:])
+        if one in by and other in of:
+            return by[one], of[other]
+    raise KeyError(cache)
+
+
+def _is_cache(name: str, file: _File) -> bool:
+    try:
+        _seen(name, file.extractors, file.datasets)
+    except KeyError:
+        return False
+    return True
+
+
+def _check_sight(study: Study, params: Params, problems: _Problems) -> None:
+    """Whether trackers that see through an extractor have it, and a cache of all data that they work on."""
+    for variant in study.trackers:
+        family = families.find(variant.family)
+        extractor = family.extractor(variant.config)
+        if extractor is None:
+            continue
+        where: Where = ("studies", study.name, "trackers", variant.name)
+        if extractor not in params.extractors:
+            known = ", ".join(params.extractors) or "none"
+            problems.say(where, f"no extractor {extractor!r}; extractors has {known}")
+            continue
+        read = {role for step in family.steps(variant.config) for role in step.reads}
+        for experiment in study.experiments:
+            if not experiment.has(variant.name):
+                continue
+            used = [name for role, name in experiment.roles.items() if role in read]
+            for name in dict.fromkeys([*used, *experiment.test]):
+                if params.datasets[name].clip is not None:
+                    problems.say(where, f"expected data as it was recorded to see in, got {name}, whose clips are cut")
+                elif params.cache(extractor, params.datasets[name]) is None:
+                    problems.say(where, f"expected {extractor}-{name} among features, got none of that data")
+
+
 def _study(name: str, entry: _StudyFile, file: _File, problems: _Problems) -> Study:
     where: Where = ("studies", name)
-    tested: set[tuple[str | None, str]] = set()
+    tested: set[tuple[str | None, str, str]] = set()
     for i, experiment in enumerate(entry.experiments):
-        for pair in ((experiment.trained_on, test) for test in experiment.test):
-            if pair in tested:
-                problems.say((*where, "experiments", i), f"{pair[1]} is tested in an earlier experiment, too")
-            tested.add(pair)
+        taking_part = [tracker for tracker in entry.trackers if experiment.has(tracker)]
+        own = {(experiment.trained_on, tracker, test) for tracker in taking_part for test in experiment.test}
+        for test in sorted({test for *_, test in own & tested}):
+            problems.say((*where, "experiments", i), f"{test} is tested in an earlier experiment, too")
+        tested |= own
         for dataset in (*experiment.roles.values(), *experiment.test):
             if dataset not in file.datasets:
                 problems.say(
@@ -292,8 +412,9 @@ def _study(name: str, entry: _StudyFile, file: _File, problems: _Problems) -> St
     _check_roles(where, entry.experiments, trackers, problems)
     for i, experiment in enumerate(entry.experiments):
         timed = () if isinstance(experiment.speed, bool) else experiment.speed
-        for strange in sorted(set(timed) - entry.trackers.keys()):
-            problems.say((*where, "experiments", i, "speed"), f"no tracker {strange!r}; expected some of the study's")
+        for key, given in (("speed", timed), ("trackers", experiment.trackers)):
+            for strange in sorted(set(given) - entry.trackers.keys()):
+                problems.say((*where, "experiments", i, key), f"no tracker {strange!r}; expected some of the study's")
     return Study(name, entry.experiments, trackers, entry.lengths, entry.seeds)
 
 
@@ -302,7 +423,7 @@ def _check_roles(
 ) -> None:
     """Whether each experiment that trains has the data that each tracker's training reads."""
     for i, experiment in enumerate(experiments):
-        for variant in trackers if experiment.roles else ():
+        for variant in (t for t in trackers if experiment.has(t.name)) if experiment.roles else ():
             read = {role for step in families.find(variant.family).steps(variant.config) for role in step.reads}
             if not read <= experiment.roles.keys():
                 problems.say(

@@ -24,6 +24,16 @@ class Paths:
         return self.build / "sequences"
 
     @property
+    def extractors(self) -> Path:
+        """Weights of extractors, a folder each: the DVC outputs of the stage `extractors`."""
+        return self.build / "extractors"
+
+    @property
+    def features(self) -> Path:
+        """Caches of what extractors saw, a folder each: the DVC outputs of the stage `features`."""
+        return self.build / "features"
+
+    @property
     def store(self) -> Path:
         """Finished jobs; TRACKMEET_STORE names another place, which branches and machines may share."""
         return Path(os.environ.get("TRACKMEET_STORE") or self.build / "store")

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from orchestrator.jobs import Data, Job, Resources, digest, in_order
-from orchestrator.params import Dataset, Experiment, Params, Study, Variant, dataset_module
-from trackers import families
+from orchestrator.params import Dataset, Experiment, Extractor, Params, Study, Variant, dataset_module
+from trackers import extractors, families
 from trackers.training import Step
 
 # Pictures for the report: so many sequences of each data set, at these frames.
@@ -26,7 +26,12 @@ SCORING = [
     "orchestrator.score_files",
     "orchestrator.work",
 ]
+FEATURES, WEIGHTS = "features ", "extractor "  # how names of data begin that is none of the data sets
+EXTRACTORS = "extractors"  # what stands for the name of a study where extractors are trained
 NO_PICTURES: dict[str, Any] = {"sequences": 0, "frames": []}
+
+
+_Jobs = dict[str, Job]
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,7 @@ class Trial:
     @property
     def jobs(self) -> list[Job]:
         """All its jobs, needs first."""
-        return in_order([*self.scores.values(), *self.speed.values()])
+        return in_order([*self.training.values(), *self.scores.values(), *self.speed.values()])
 
     @property
     def key(self) -> str:
@@ -75,18 +80,57 @@ class Sources:
     """How a plan learns what lies outside the parameters.
 
     data: where a folder's content is read, and its hash. code: fingerprint of modules and all that they reach.
-    gpus: the share of a GPU that each training and tracking job takes; 0 runs on the CPU.
+    gpus: the share of a GPU that each training and tracking job takes; 0 runs on the CPU. extractors, features:
+    the folders of what extractors have learnt, and of what they saw, a folder each in them.
     """
 
     data: Callable[[Path], Data]
     code: Callable[[Iterable[str]], dict[str, str]]
     gpus: float = 0.0
     cpus: int = 1
+    extractors: Path = Path("build/extractors")
+    features: Path = Path("build/features")
+
+    @property
+    def resources(self) -> Resources:
+        """Of a job that trains or tracks."""
+        return Resources(self.cpus, self.gpus)
 
 
 def plan(params: Params, sources: Sources) -> list[Trial]:
     """All trials of all studies."""
     return [trial for study in params.studies for trial in _study(study, params, sources)]
+
+
+def extractor_trial(extractor: Extractor, params: Params, sources: Sources) -> Trial:
+    """An extractor's training, as a trial that nothing is tested in."""
+    network, config = extractors.find(extractor.kind), extractor.config
+    uses = {role: _Use(params.datasets[name], "train") for role, name in extractor.train.items()}
+    title, owner = f"{EXTRACTORS} / {extractor.name}", {"kind": extractor.kind}
+    jobs = _steps(title, owner, network.module, network.steps(config), config, uses, extractor.seed, sources)
+    variant = Variant(extractor.name, extractor.kind, extractor.config)
+    names = " + ".join(extractor.train.values()) or None
+    return Trial(EXTRACTORS, extractor.name, names, extractor.seed, variant, jobs, {}, {}, {})
+
+
+def extraction(cache: str, sequences: Iterable[str], params: Params, sources: Sources) -> dict[str, Job]:
+    """The jobs that make a cache, by the sequence in which they look."""
+    extractor, dataset = params.seen(cache)
+    sight, use = _Sight(extractor, params), _Use(dataset, "test")
+    module = extractors.find(extractor.kind).module
+    code = sources.code([module, "trackers.features", *use.modules, "orchestrator.work"])
+    data = use.data(sources) | _weights(sight, sources)
+    return {
+        name: Job(
+            "extract",
+            f"{cache} / {name}",
+            {"extractor": _extractor(extractor), "dataset": use.argument, "sequence": name},
+            data=data,
+            code=code,
+            resources=sources.resources,
+        )
+        for name in sequences
+    }
 
 
 def select(trials: list[Trial], studies: list[str], trackers: list[str]) -> list[Trial]:
@@ -118,20 +162,21 @@ def _study(study: Study, params: Params, sources: Sources) -> Iterable[Trial]:
         # Where nothing is trained and nothing is drawn, no seed can matter.
         seeds = study.seeds if trained or family.stochastic else study.seeds[:1]
         for seed in seeds:
-            for entry in _entries(study, params, trained):
+            for entry in _entries(study, params, variant.name, trained):
                 if entry.train or not trained:
                     yield _trial(study, params, variant, entry, seed, sources)
 
 
-def _entries(study: Study, params: Params, trained: bool) -> Iterable[_Entry]:
+def _entries(study: Study, params: Params, tracker: str, trained: bool) -> Iterable[_Entry]:
     """The trials of one tracker and seed. One that is not trained is tested once, whatever others were trained on."""
-    whole = [experiment for experiment in study.experiments if experiment.folds == 1]
+    experiments = [experiment for experiment in study.experiments if experiment.has(tracker)]
+    whole = [experiment for experiment in experiments if experiment.folds == 1]
     if trained:
         for experiment in whole:
             yield _Entry(_train(experiment, params), dict.fromkeys(experiment.test, experiment))
     elif whole:
         yield _Entry({}, {test: experiment for experiment in whole for test in experiment.test})
-    for experiment in study.experiments:
+    for experiment in experiments:
         for fold in range(experiment.folds if experiment.folds > 1 else 0):
             part = {"fold": fold, "of": experiment.folds, "seed": experiment.fold_seed}
             tests = dict.fromkeys(experiment.test, experiment)
@@ -155,18 +200,18 @@ def _trial(study: Study, params: Params, variant: Variant, entry: _Entry, seed: 
         )
         if part
     )
-    training = _training(title, variant, entry, seed, sources)
+    training = _training(title, variant, entry, seed, params, sources)
     trained = list(training.values())[-1] if training else None
     tracking: dict[tuple[str, str], Job] = {}
     scores: dict[str, Job] = {}
     speed: dict[str, Job] = {}
     for test, experiment in entry.tests.items():
+        use = _Use(params.datasets[test], "test", entry.part, _sight(variant, params))
         for protocol in experiment.protocols:
             tracking[test, protocol] = _tracking(
                 f"{title} / track {test} / {protocol}",
                 variant,
-                params.datasets[test],
-                entry.part,
+                use,
                 {"protocol": protocol, "pictures": PICTURES if protocol == experiment.protocols[0] else NO_PICTURES},
                 seed,
                 trained,
@@ -176,7 +221,7 @@ def _trial(study: Study, params: Params, variant: Variant, entry: _Entry, seed: 
             "score",
             f"{title} / score {test}",
             {
-                "measures": list(experiment.measures),
+                "measures": [*experiment.measures, *families.find(variant.family).measures(variant.config)],
                 "convention": experiment.convention,
                 "interval": None if experiment.interval is None else list(experiment.interval),
                 "legacy_rasterization": experiment.legacy_rasterization,
@@ -187,9 +232,7 @@ def _trial(study: Study, params: Params, variant: Variant, entry: _Entry, seed: 
             code=sources.code(SCORING),
         )
         if experiment.measures_speed(variant.name):
-            speed[test] = _speed(
-                f"{title} / speed {test}", variant, params.datasets[test], entry.part, trained, sources
-            )
+            speed[test] = _speed(f"{title} / speed {test}", variant, use, trained, sources)
     part = entry.part or {"of": 1, "seed": 0}
     return Trial(
         study=study.name,
@@ -207,107 +250,189 @@ def _trial(study: Study, params: Params, variant: Variant, entry: _Entry, seed: 
     )
 
 
-def _training(title: str, variant: Variant, entry: _Entry, seed: int, sources: Sources) -> dict[str, Job]:
-    family = families.find(variant.family)
-    jobs: dict[str, Job] = {}
-    for step in family.steps(variant.config) if entry.train else ():
-        # A fold leaves out what it tests, and all of what it does not test is trained on.
-        read = {role: (entry.train[role], _part(entry, entry.train[role])) for role in step.reads}
+def _training(title: str, variant: Variant, entry: _Entry, seed: int, params: Params, sources: Sources) -> _Jobs:
+    family, sight = families.find(variant.family), _sight(variant, params)
+    if not entry.train:
+        return {}
+    # A fold leaves out what it tests, and all of what it does not test is trained on.
+    uses = {
+        role: _Use(dataset, "train", entry.part if dataset.name in entry.tests else None, sight)
+        for role, dataset in entry.train.items()
+    }
+    steps = family.steps(variant.config)
+    return _steps(title, {"family": variant.family}, family.module, steps, variant.config, uses, seed, sources)
+
+
+def _steps(
+    title: str,
+    owner: Mapping[str, str],
+    module: str,
+    steps: Iterable[Step],
+    config: Any,
+    uses: Mapping[str, _Use],
+    seed: int,
+    sources: Sources,
+) -> _Jobs:
+    """The jobs of a training, by step. owner: whose training it is. uses: its data by role."""
+    jobs: _Jobs = {}
+    for step in steps:
+        read = {role: uses[role] for role in step.reads}
+        data = {name: data for use in read.values() for name, data in use.data(sources).items()}
         jobs[step.name] = Job(
             "train",
             f"{title} / {step.name}",
             {
-                **_variant(variant, step),
+                **owner,
+                "settings": _settings(config, step),
                 "step": step.name,
-                "train": {role: _dataset(dataset, part, "train") for role, (dataset, part) in read.items()},
+                "train": {role: use.argument for role, use in read.items()},
                 "seed": seed if step.seeded else 0,
             },
             {name: jobs[name] for name in step.needs},
-            {dataset.name: sources.data(dataset.root) for dataset, _ in read.values()}
-            | {path: sources.data(Path(path)) for path in step.files},
-            sources.code([family.module, *(m for pair in read.values() for m in _modules(*pair)), "orchestrator.work"]),
-            Resources(sources.cpus, sources.gpus),
+            data | {path: sources.data(Path(path)) for path in step.files},
+            sources.code([module, *(m for use in read.values() for m in use.modules), "orchestrator.work"]),
+            sources.resources,
         )
     return jobs
-
-
-def _part(entry: _Entry, dataset: Dataset) -> Mapping[str, int] | None:
-    return entry.part if dataset.name in entry.tests else None
 
 
 def _tracking(
     label: str,
     variant: Variant,
-    dataset: Dataset,
-    part: Mapping[str, int] | None,
+    use: _Use,
     arguments: Mapping[str, Any],
     seed: int,
     trained: Job | None,
     sources: Sources,
 ) -> Job:
+    """use: of the data that is tracked."""
     family = families.find(variant.family)
-    modules = [family.module, *_modules(dataset, part), "trackers.evaluation.lanes", "trackers.evaluation.archive"]
+    modules = [family.module, *use.modules, "trackers.evaluation.lanes", "trackers.evaluation.archive"]
+    if use.sight is not None:
+        modules.append(extractors.find(use.sight.extractor.kind).module)
     return Job(
         "track",
         label,
         {
-            **_variant(variant),
-            "test": _dataset(dataset, part, "test"),
+            **_variant(variant, use.sight),
+            "test": use.argument,
             "seed": seed if family.stochastic else 0,
             **arguments,
         },
         {} if trained is None else {"weights": trained},
-        {dataset.name: sources.data(dataset.root)},
+        use.data(sources) | _weights(use.sight, sources),
         sources.code([*modules, "orchestrator.work"]),
-        Resources(sources.cpus, sources.gpus),
+        sources.resources,
     )
 
 
-def _speed(
-    label: str,
-    variant: Variant,
-    dataset: Dataset,
-    part: Mapping[str, int] | None,
-    trained: Job | None,
-    sources: Sources,
-) -> Job:
-    modules = [families.find(variant.family).module, *_modules(dataset, part), "trackers.evaluation.speed"]
+def _speed(label: str, variant: Variant, use: _Use, trained: Job | None, sources: Sources) -> Job:
+    """use: of the data that is tracked; what an extractor saw of it before does not count."""
+    modules = [families.find(variant.family).module, *use.modules, "trackers.evaluation.speed"]
+    if use.sight is not None:
+        modules.append(extractors.find(use.sight.extractor.kind).module)
+    unseen = replace(use, sight=None)
     return Job(
         "speed",
         label,
-        {**_variant(variant), "test": _dataset(dataset, part, "test")},
+        {**_variant(variant, use.sight), "test": unseen.argument},
         {} if trained is None else {"weights": trained},
-        {dataset.name: sources.data(dataset.root)},
+        unseen.data(sources) | _weights(use.sight, sources),
         sources.code([*modules, "orchestrator.work"]),
-        Resources(sources.cpus, sources.gpus, alone=True),
+        replace(sources.resources, alone=True),
     )
 
 
-def _variant(variant: Variant, step: Step | None = None) -> dict[str, Any]:
-    """As arguments of a job: all its settings, or those that this step of its training depends on."""
-    config = variant.config
+@dataclass(frozen=True)
+class _Sight:
+    """Through what a tracker sees."""
+
+    extractor: Extractor
+    params: Params
+
+    def cache(self, dataset: Dataset) -> str:
+        """The name of the cache of what it saw in this data set."""
+        name = self.params.cache(self.extractor.name, dataset)
+        assert name is not None, f"{self.extractor.name}-{dataset.name}: a cache is missing, which params checks"
+        return name
+
+
+def _sight(variant: Variant, params: Params) -> _Sight | None:
+    name = families.find(variant.family).extractor(variant.config)
+    return None if name is None else _Sight(params.extractors[name], params)
+
+
+@dataclass(frozen=True)
+class _Use:
+    """A data set as a job reads it.
+
+    part: of its sequences, those tested in a fold, or (side "train") all others. sight: through what it was seen.
+    """
+
+    dataset: Dataset
+    side: Literal["train", "test"]
+    part: Mapping[str, int] | None = None
+    sight: _Sight | None = None
+
+    @property
+    def argument(self) -> dict[str, Any]:
+        """As an argument of a job."""
+        dataset = self.dataset
+        settings = dataclasses.asdict(dataset.config)
+        argument: dict[str, Any] = {"name": dataset.name, "format": dataset.format, "settings": settings}
+        if dataset.clip is not None:
+            argument["clip"] = dataset.clip
+        if dataset.groups and self.side == "test":
+            argument["groups"] = {group: list(members) for group, members in dataset.groups.items()}
+        if self.part is not None:
+            argument["part"] = {**self.part, "side": self.side}
+        if self.sight is not None:
+            argument["features"] = FEATURES + self.sight.cache(dataset)
+        return argument
+
+    @property
+    def modules(self) -> list[str]:
+        """Those by which its sequences are read, clipped and split, and what was seen in them is read."""
+        return [
+            dataset_module(self.dataset.format).__name__,
+            *(["trackers.evaluation.clips"] if self.dataset.clip is not None else []),
+            *(["trackers.evaluation.folds"] if self.part is not None else []),
+            *(["trackers.features"] if self.sight is not None else []),
+        ]
+
+    def data(self, sources: Sources) -> dict[str, Data]:
+        """What a job reads of it, by name."""
+        data = {self.dataset.name: sources.data(self.dataset.root)}
+        if self.sight is not None:
+            cache = self.sight.cache(self.dataset)
+            data[FEATURES + cache] = sources.data(sources.features / cache)
+        return data
+
+
+def _variant(variant: Variant, sight: _Sight | None) -> dict[str, Any]:
+    """As arguments of a job: all its settings, and through what it sees."""
+    own = {"family": variant.family, "settings": _settings(variant.config)}
+    return own if sight is None else {**own, "extractor": _extractor(sight.extractor)}
+
+
+def _settings(config: Any, step: Step | None = None) -> dict[str, Any]:
+    """All settings, or those that this step of a training depends on."""
     if step is not None and step.settings is not None:
         config = type(config)(**{name: getattr(config, name) for name in step.settings})
-    return {"family": variant.family, "settings": dataclasses.asdict(config)}
+    return dataclasses.asdict(config)
 
 
-def _dataset(dataset: Dataset, part: Mapping[str, int] | None, side: str) -> dict[str, Any]:
-    """As an argument of a job. part: of its sequences, those tested in a fold, or (side "train") all others."""
-    settings = dataclasses.asdict(dataset.config)
-    argument: dict[str, Any] = {"name": dataset.name, "format": dataset.format, "settings": settings}
-    if dataset.clip is not None:
-        argument["clip"] = dataset.clip
-    if dataset.groups and side == "test":
-        argument["groups"] = {group: list(members) for group, members in dataset.groups.items()}
-    if part is not None:
-        argument["part"] = {**part, "side": side}
-    return argument
+def _extractor(extractor: Extractor) -> dict[str, Any]:
+    return {
+        "kind": extractor.kind,
+        "settings": _settings(extractor.config),
+        "weights": WEIGHTS + extractor.name,
+    }
 
 
-def _modules(dataset: Dataset, part: Mapping[str, int] | None) -> list[str]:
-    """Those by which its sequences are read, clipped and split."""
-    return [
-        dataset_module(dataset.format).__name__,
-        *(["trackers.evaluation.clips"] if dataset.clip is not None else []),
-        *(["trackers.evaluation.folds"] if part is not None else []),
-    ]
+def _weights(sight: _Sight | None, sources: Sources) -> dict[str, Data]:
+    """What an extractor has learnt, by a name that no data set has."""
+    if sight is None:
+        return {}
+    name = sight.extractor.name
+    return {WEIGHTS + name: sources.data(sources.extractors / name)}

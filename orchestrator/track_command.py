@@ -59,7 +59,7 @@ def track(
 
         try:
             for name, trial in trials.items():
-                loaded = trained.load(trial, here(), device)
+                loaded = trained.load(trial, params, here(), device)
                 since = time.perf_counter()
                 found[name] = follow(loaded, sequence, start, trial.seed, tick)
                 lines.append(f"{name}: {_described(sequence, found[name], time.perf_counter() - since)}")

@@ -7,12 +7,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from orchestrator.conduct import Options, look
+from orchestrator import params as parameters
+from orchestrator.conduct import Options, look, sources
 from orchestrator.jobs import Job
 from orchestrator.paths import Paths
 from orchestrator.plan import Trial
+from orchestrator.provenance import Expected
 from orchestrator.store import Store
-from orchestrator.work import load_weights
+from orchestrator.work import load_extractor, load_weights
 from trackers import families
 from trackers.tracker import Tracker
 
@@ -35,13 +37,28 @@ def find(params: Path, paths: Paths, names: Iterable[str], study: str | None = N
     return found
 
 
-def load(trial: Trial, paths: Paths, device: str = "") -> Tracker:
-    """The tracker of a trial that `find` found. device: of torch; cuda where there is one, else cpu, if not given."""
+def load(trial: Trial, params: Path, paths: Paths, device: str = "") -> Tracker:
+    """The tracker of a trial that `find` found. device: of torch; cuda where there is one, else cpu, if not given.
+
+    Raises ValueError where it sees through an extractor that is not trained.
+    """
     import torch
 
-    family, job = families.find(trial.variant.family), last_training(trial)
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    family, config, job = families.find(trial.variant.family), trial.variant.config, last_training(trial)
     weights = {} if job is None else load_weights(Store(paths.store).folder(job.key))
-    return family.tracker(trial.variant.config, weights, device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    name = family.extractor(config)
+    if name is None:
+        return family.tracker(config, weights, device)
+    known = parameters.load(params)
+    problem = Expected(known, sources(Options(params, [], []), paths)).wrong_weights(name)
+    if problem is not None:
+        raise ValueError(problem)
+    extractor = known.extractors[name]
+    settings = dataclasses.asdict(extractor.config)
+    return family.tracker(
+        config, weights, device, load_extractor(extractor.kind, settings, paths.extractors / name, device)
+    )
 
 
 def last_training(trial: Trial) -> Job | None:

@@ -1,4 +1,4 @@
-"""What jobs do, on whatever machine they land: train, track, score, measure speed.
+"""What jobs do, on whatever machine they land: train, extract features, track, score, measure speed.
 
 Each is a function of its arguments and inputs alone, and writes its result into one folder. It
 runs in the driver's process or in a Ray worker, and knows of neither.
@@ -13,6 +13,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,18 +22,20 @@ import numpy as np
 from orchestrator import lineage, params, score_files
 from orchestrator.groups import grouped
 from orchestrator.jobs import Data
-from trackers import families
+from trackers import extractors, families, features
 from trackers.benchmarks.collection import Collection
-from trackers.evaluation import archive, folds
+from trackers.evaluation import archive, folds, missed
 from trackers.evaluation.clips import clip
 from trackers.evaluation.curves import CURVES
 from trackers.evaluation.lanes import follow
 from trackers.evaluation.measures import MEASURES
-from trackers.evaluation.protocols import PROTOCOLS, image_size
+from trackers.evaluation.protocols import PROTOCOLS, image_size, read
 from trackers.evaluation.results import ALL, gather
 from trackers.evaluation.scores import Score
 from trackers.evaluation.speed import measure_speed
 from trackers.evaluation.trajectory import Event, Trajectory
+from trackers.extractors import Extractor, Remembering
+from trackers.features import Features
 from trackers.sequence import Sequence, Unseen
 from trackers.tracker import Tracker
 from trackers.training import Inputs
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
     import torch
 
 PICTURE = 200  # pixels: the height at which the report shows a frame
+AT_ONCE = 16  # frames that an extractor looks at in one batch
 SPEED_SEQUENCES = 5  # of a benchmark, by which a tracker's speed is measured
 
 # emit("progress", done, total), emit("metric", name, value, step, ms), emit("checkpoint", step, bytes)
@@ -86,7 +90,7 @@ def run(task: Task, output: Path, emit: Emit) -> dict[str, Any]:
     use_threads(task.threads)
     if task.kind == "speed":
         return speed(task, output)
-    return {"train": train, "track": track}[task.kind](task, output, emit)
+    return {"train": train, "extract": extract, "track": track}[task.kind](task, output, emit)
 
 
 def use_threads(number: int) -> None:
@@ -131,11 +135,13 @@ class JobReporter:
 
 
 def train(task: Task, output: Path, emit: Emit) -> dict[str, Any]:
-    """One step of a family's training -> weights.pt, a flat state_dict."""
+    """One step of a family's training, or of an extractor's -> weights.pt, a flat state_dict."""
     import torch
 
-    family, config = _variant(task)
-    steps = {step.name: step for step in family.steps(config)}
+    kind = task.arguments.get("kind")
+    module = families.find(task.arguments["family"]) if kind is None else extractors.find(kind)
+    config: Any = params.build(module.Config, task.arguments["settings"])
+    steps = {step.name: step for step in module.steps(config)}
     step = steps[task.arguments["step"]]
     inputs = Inputs(
         data={role: _open(task, dataset) for role, dataset in task.arguments["train"].items()},
@@ -143,6 +149,11 @@ def train(task: Task, output: Path, emit: Emit) -> dict[str, Any]:
         device=task.device,
         weights={role: load_weights(result.path) for role, result in task.inputs.items()},
         files={path: _file(task.data[path].path) for path in step.files},
+        features={
+            role: Features(task.data[dataset["features"]].path)
+            for role, dataset in task.arguments["train"].items()
+            if "features" in dataset
+        },
     )
     weights = step.run(inputs, config, JobReporter(task, emit))
     torch.save({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}, output / "weights.pt")
@@ -159,6 +170,22 @@ def load_weights(folder: Path) -> dict[str, torch.Tensor]:
 def _file(path: Path) -> Path:
     """A file that travels between machines does so in a folder of its own."""
     return next(path.iterdir()) if path.is_dir() else path
+
+
+def extract(task: Task, output: Path, emit: Emit) -> dict[str, Any]:
+    """What an extractor sees in each frame of one sequence -> part.npz, a `trackers.features.Part`."""
+    see = _extractor(task)
+    dataset, name = task.arguments["dataset"], task.arguments["sequence"]
+    [sequence] = _open(task, dataset).select([name])
+
+    def looked_at() -> Iterator[tuple[np.ndarray, features.Seen]]:
+        for start in range(0, len(sequence), AT_ONCE):
+            images = [read(sequence, t) for t in range(start, min(start + AT_ONCE, len(sequence)))]
+            yield from zip(images, see(images), strict=True)
+            emit("progress", start + len(images), len(sequence))
+
+    features.part(name, looked_at()).save(output / "part.npz")
+    return {"frames": len(sequence)}
 
 
 def track(task: Task, output: Path, emit: Emit) -> dict[str, Any]:
@@ -292,37 +319,59 @@ def _reduced(image: np.ndarray, scale: float) -> np.ndarray:
 
 
 def _tracker(task: Task) -> Tracker:
-    """The task's tracker, with the weights that were trained for it."""
-    family, config = _variant(task)
-    weights = load_weights(task.inputs["weights"].path) if "weights" in task.inputs else {}
-    return family.tracker(config, weights, task.device)
-
-
-def _variant(task: Task) -> tuple[families.Family, Any]:
+    """The task's tracker, with the weights that were trained for it, and what it sees through."""
     family = families.find(task.arguments["family"])
-    return family, params.build(family.Config, task.arguments["settings"])
+    config: Any = params.build(family.Config, task.arguments["settings"])
+    weights = load_weights(task.inputs["weights"].path) if "weights" in task.inputs else {}
+    if "extractor" not in task.arguments:
+        return family.tracker(config, weights, task.device)
+    cache = task.arguments["test"].get("features")
+    see = Remembering(lambda: _extractor(task), None if cache is None else Features(task.data[cache].path))
+    return family.tracker(config, weights, task.device, see)
+
+
+def _extractor(task: Task) -> Extractor:
+    given = task.arguments["extractor"]
+    learnt = task.data[given["weights"]]
+    return _warm(given["kind"], json.dumps(given["settings"]), learnt.path, learnt.digest, task.device)
+
+
+@lru_cache(maxsize=1)
+def _warm(kind: str, settings: str, path: Path, digest: str, device: str) -> Extractor:
+    """An extractor is kept for the next sequence: it may take seconds to load. digest: of what is at `path`."""
+    return load_extractor(kind, json.loads(settings), path, device)
+
+
+def load_extractor(kind: str, settings: Mapping[str, Any], folder: Path, device: str) -> Extractor:
+    """The extractor of this kind, with the weights in a folder."""
+    network = extractors.find(kind)
+    return network.extractor(params.build(network.Config, settings), load_weights(folder), device)
 
 
 def _open(task: Task, dataset: Mapping[str, Any]) -> Any:
-    """The data set of an argument {"name", "format", "settings", "clip", "groups", "part"}, from its folder.
+    """The data set of an argument {"name", "format", "settings", ...}, from its folder.
 
     clip: where given, how long every sequence is made. groups: where given, the sequences of each, which
     becomes their attribute. part: where given, the sequences tested in one fold, or (side "train") all others.
+    features: where given, what an extractor saw in it: frames in which it missed the target are tagged.
     """
     module = params.dataset_module(dataset["format"])
     config = params.build(module.Config, dataset["settings"])
     opened = module.open(config, task.data[dataset["name"]].path, dataset["name"])
-    if not {"clip", "groups", "part"} & dataset.keys():
+    if not {"clip", "groups", "part", "features"} & dataset.keys():
         return opened
     if not isinstance(opened, Collection):
         raise ValueError(
-            f"data set {dataset['name']}: expected sequences to clip, to group or to split, got generated ones"
+            f"data set {dataset['name']}: expected sequences to clip, group, split or see in, got generated ones"
         )
     opened = grouped(opened, dataset.get("groups", {}))
     if "part" in dataset:
         part, names = dataset["part"], [sequence.name for sequence in opened]
         tested = folds.folds(names, part["of"], part["seed"])[part["fold"]]
         opened = opened.select(tested if part["side"] == "test" else set(names) - set(tested))
+    if "features" in dataset:
+        cache = Features(task.data[dataset["features"]].path)
+        opened = replace(opened, sequences=tuple(missed.tagged(sequence, cache) for sequence in opened))
     if "clip" in dataset:
         opened = replace(opened, sequences=tuple(clip(sequence, dataset["clip"]) for sequence in opened))
     return opened
