@@ -1,5 +1,8 @@
 """The OTB benchmarks: OTB-2013 (51 sequences), OTB-50, OTB-2015 (100) and the OTB-30 of Ning et al.
 
+Ning et al. (2016, Section 4.3) train on 22 of OTB-30 and test on 8, and do not say which. `otb30_train` and
+`otb30_test` are the first 22 and the last 8 of the list in their code: a reading.
+
 A folder a sequence, `<Seq>/img/%04d.jpg` and `<Seq>/groundtruth_rect.txt`; or annotations alone, as the
 Matlab toolkit has them: `<seq>.txt` in one folder. Rows are x, y, width, height, 1-based; 0 0 0 0 where the
 target is absent. A folder with two targets has `groundtruth_rect.1.txt` and `.2.txt`, which become the
@@ -30,7 +33,7 @@ from trackers.benchmarks.images import Images
 from trackers.benchmarks.problems import Problems
 from trackers.sequence import Frames, Sequence, Unseen
 
-Subset = Literal["all", "otb2013", "otb50", "otb2015", "otb30"]
+Subset = Literal["all", "otb2013", "otb50", "otb2015", "otb30", "otb30_train", "otb30_test"]
 ATTRIBUTES = ("IV", "OPR", "SV", "OCC", "DEF", "MB", "FM", "IPR", "OV", "BC", "LR")  # in the order of att/*.txt
 GROUNDTRUTH = "groundtruth_rect"
 
@@ -90,11 +93,7 @@ def official(name: str) -> str:
 
 def read(config: Config, files: Files, problems: Problems) -> list[Sequence]:
     """The sequences, in order of their names; see the module for what is read."""
-    targets: dict[str, tuple[str, str]] = {}
-    for name, groundtruth, folder in list(_in_folders(files, problems)) or _flat(files):
-        if name in targets:
-            problems.say(files.show(groundtruth), f"one sequence {name}", f"also {files.show(targets[name][0])}")
-        targets[name] = groundtruth, folder
+    targets = _targets(files, problems)
     listed = {name for name in targets if config.subset == "all" or name in names(config.subset)}
     chosen = reading.chosen(listed, tuple(map(official, config.sequences)), str(files.root), problems)
     omit = {
@@ -116,9 +115,27 @@ def open(config: Config, root: Path, name: str) -> Collection:  # noqa: A001 - e
     return collection.open_collection(read, config, root, name)
 
 
+def missing(config: Config, files: Files) -> tuple[str, ...]:
+    """Names of the subset's sequences that are not there; () of "all", and where sequences are named one by one."""
+    if config.subset == "all" or config.sequences:
+        return ()
+    there = _targets(files, Problems())
+    return tuple(name for name in names(config.subset) if name not in there)
+
+
 @cache
 def _spellings() -> Mapping[str, str]:
     return {reading.key(name): name for name in published()} | {"human4": "Human4-2"}
+
+
+def _targets(files: Files, problems: Problems) -> dict[str, tuple[str, str]]:
+    """Groundtruth file and folder of the images, by name, of every sequence that is there."""
+    targets: dict[str, tuple[str, str]] = {}
+    for name, groundtruth, folder in list(_in_folders(files, problems)) or _flat(files):
+        if name in targets:
+            problems.say(files.show(groundtruth), f"one sequence {name}", f"also {files.show(targets[name][0])}")
+        targets[name] = groundtruth, folder
+    return targets
 
 
 def _in_folders(files: Files, problems: Problems) -> Iterator[tuple[str, str, str]]:

@@ -166,6 +166,28 @@ def test_attributes_of_own_sequences(tmp_path, file, content):
     assert read(tmp_path)["Mine"].attributes == ("SV", "LR")
 
 
+def test_otb30_is_22_and_8():
+    """The two parts of OTB-30 share nothing and are all of it; the last 8 of the authors' list are tested."""
+    train, test = set(otb.names("otb30_train")), set(otb.names("otb30_test"))
+    assert (len(train), len(test)) == (22, 8)
+    assert train | test == set(otb.names("otb30"))
+    assert test == {"Skater", "Skater2", "Dancer", "Dancer2", "CarScale", "Gym", "Human8", "Jump"}
+
+
+def test_what_a_copy_lacks_is_known(tmp_path):
+    """Of a named subset the sequences that are not there; of whatever is there, or is named, none is missing."""
+    for name in ("jump", "Gym", "Couple", "Mine"):
+        write(tmp_path, name, 2, range(1, 3))
+
+    def missing(**config):
+        return otb.missing(otb.Config(**config), files.open(tmp_path))
+
+    assert missing(subset="otb30_test") == ("CarScale", "Dancer", "Dancer2", "Human8", "Skater", "Skater2")
+    assert len(missing(subset="otb30")) == 27
+    assert missing() == missing(subset="otb30", sequences=("Gym",)) == ()
+    assert list(read(tmp_path, subset="otb30_test")) == ["Gym", "Jump"]
+
+
 @pytest.mark.parametrize("content", ["{", "[]", '{"attributes": 3}', '{"attributes": ["X"]}', "[" * 9999])
 def test_a_broken_cfg_json_is_a_problem(tmp_path, content):
     """JSON that is none, or something else, is a problem of that file."""
