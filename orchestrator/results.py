@@ -20,10 +20,11 @@ from typing import Any
 
 from orchestrator.files import replaced_folder, write_json
 from orchestrator.jobs import Job
-from orchestrator.params import Params
+from orchestrator.params import Dataset, Params, dataset_module
 from orchestrator.plan import Trial
 from orchestrator.sample_data import SAMPLE
 from orchestrator.store import Store
+from trackers import families
 from trackers.benchmarks import files
 
 
@@ -47,6 +48,7 @@ def write(params: Params, trials: list[Trial], store: Store, failures: Mapping[s
                             "format": d.format,
                             "settings": dataclasses.asdict(d.config),
                             "sample": name in places and SAMPLE in files.open(places[name]),
+                            "missing": list(missing(d, places[name])) if name in places else [],
                         }
                         for name, d in params.datasets.items()
                     },
@@ -55,6 +57,15 @@ def write(params: Params, trials: list[Trial], store: Store, failures: Mapping[s
             )
             for trial in own:
                 _copy(trial, store, folder / study.name / slug(trial.name))
+
+
+def missing(dataset: Dataset, root: Path) -> tuple[str, ...]:
+    """Names of the sequences that the data set should have, and that are not below `root`, packed or not.
+
+    Only of data sets whose reader has a function `missing`, as `trackers.benchmarks.otb` does: () of others.
+    """
+    find = getattr(dataset_module(dataset.format), "missing", None)
+    return find(dataset.config, files.open(root)) if find is not None else ()
 
 
 def slug(name: str) -> str:
@@ -79,6 +90,7 @@ def _trial(trial: Trial, store: Store, failures: Mapping[str, str]) -> dict[str,
         "seed": trial.seed,
         "benchmarks": list(trial.scores),
         "settings": {"family": trial.variant.family, **dataclasses.asdict(trial.variant.config)},
+        "caveat": families.find(trial.variant.family).caveat(trial.variant.config),
         "state": "failed" if errors else "missing" if undone else "done",
         "error": error or None,
         "log": log.removesuffix(")") or None,
