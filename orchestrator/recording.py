@@ -70,15 +70,15 @@ class Recording(Observer):
     # Observer.
 
     def metric(self, job: Job, name: str, value: float, step: int, timestamp_ms: int) -> None:
-        for trial in self._of_job[job.key]:
+        for trial in self._of_job.get(job.key, ()):
             self.record.metrics(trial.key, [Point(_curve(trial, job, name), value, step, timestamp_ms)])
 
     def finished(self, job: Job) -> None:
-        for trial in self._of_job[job.key]:
+        for trial in self._of_job.get(job.key, ()):
             self._close_if_done(trial)
 
     def failed(self, job: Job, message: str) -> None:
-        for trial in self._of_job[job.key]:
+        for trial in self._of_job.get(job.key, ()):
             if self._open.pop(trial.key, None):
                 self.record.finish(trial.key, "FAILED", _now())
 
