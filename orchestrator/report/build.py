@@ -3,6 +3,7 @@
     scores.csv         everything measured, a number a row
     curves.csv         success, precision and EAO curves, a point a row
     charts.csv         what the figures of the papers show, a point a row
+    sequences.csv      the papers' tables by sequence: of each sequence, our trackers' scores and the paper's
     comparisons.csv    every two trackers by every measure of whole sequences: differences and tests
     ranks.csv          average ranks, and what a critical-difference diagram shows; study "all": of all trackers
     claims.csv         the verdict on each claim
@@ -20,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from orchestrator.files import replaced_folder, write_json
-from orchestrator.report import charts, claims, comparisons, curves, figures, page, paper, results, scores
+from orchestrator.report import charts, claims, comparisons, curves, figures, page, paper, results, scores, sequences
 from orchestrator.report.paper import Aspect, Paper
 from orchestrator.report.scores import Grid
 from orchestrator.report.summary import Summary, summaries
@@ -31,6 +32,7 @@ TABLES = {
     "scores": scores.COLUMNS,
     "curves": curves.COLUMNS,
     "charts": charts.COLUMNS,
+    "sequences": sequences.COLUMNS,
     "comparisons": comparisons.COLUMNS,
     "ranks": comparisons.RANK_COLUMNS,
     "claims": claims.COLUMNS,
@@ -55,10 +57,14 @@ def build(folder: Path, out: Path) -> Path:
             reported = papers[study.name]
             findings = claims.check(reported, grid)
             shown = [page.Table(summary, comparisons.comparisons(summary)) for summary in summaries(grid)]
-            drawn = _points(reported, [table.summary for table in shown], [one.summary for one in joined])
+            own, everyone = [table.summary for table in shown], [one.summary for one in joined]
+            drawn = _drawn(reported, own, everyone)
+            by_sequence = list(_by_sequence(reported, own, everyone))
             tables["scores"] += scores.rows(grid, reported)
             tables["curves"] += curves.rows(grid)
             tables["charts"] += charts.rows(study, drawn)
+            for lines in by_sequence:
+                tables["sequences"] += sequences.rows(study, lines)
             for table in shown:
                 tables["comparisons"] += comparisons.rows(table.summary, table.pairwise)
                 tables["ranks"] += comparisons.rank_rows(table.summary, table.rankings)
@@ -69,7 +75,7 @@ def build(folder: Path, out: Path) -> Path:
             paths = figures.write_charts(study, reported, grid, target)
             paths |= figures.write_curves(study, (table.summary for table in shown), target)
             paths |= figures.write_points(study, drawn, target)
-            sections.append(page.Section(study, reported, grid, findings, shown, strips, paths))
+            sections.append(page.Section(study, reported, grid, findings, shown, by_sequence, strips, drawn, paths))
         for one in joined:
             tables["ranks"] += comparisons.rank_rows(one.summary, one.rankings)
         for name, columns in TABLES.items():
@@ -87,19 +93,35 @@ def trial_figures(folder: Path, out: Path) -> Iterator[tuple[str, str, list[Path
                 yield study.name, trial.key, sorted((out / figures.trial_folder(study, trial)).glob("*"))
 
 
-def _points(
-    reported: Paper, own: Sequence[Summary], joined: Sequence[Summary]
-) -> dict[paper.Chart, list[charts.Point]]:
-    """What the paper's charts show; without those of benchmarks that were not tested under its protocol."""
+def _drawn(reported: Paper, own: Sequence[Summary], joined: Sequence[Summary]) -> dict[paper.Chart, charts.Drawing]:
+    """What the paper's charts show; without those of benchmarks that were not tested under their protocols."""
     drawn = {}
     for chart in reported.charts:
-        place = (chart.benchmark, reported.protocol)
-        found = [summary for summary in own if (summary.benchmark, summary.protocol) == place]
-        if found:
-            summary = found[0]
-            everyone = [one for one in joined if one.place | {"study": None} == summary.place | {"study": None}]
-            drawn[chart] = charts.points(chart, summary, everyone[0] if everyone else summary)
-    return {chart: points for chart, points in drawn.items() if points}
+        protocols = chart.protocols or (reported.protocol,)
+        found = [_find(chart.benchmark, protocol, own) for protocol in protocols]
+        there = [summary for summary in found if summary is not None]
+        if there:
+            drawn[chart] = charts.draw(chart, there, _everyone(there[0], joined))
+    return {chart: drawing for chart, drawing in drawn.items() if drawing.points}
+
+
+def _by_sequence(reported: Paper, own: Sequence[Summary], joined: Sequence[Summary]) -> Iterator[sequences.BySequence]:
+    """The paper's tables by sequence, of those benchmarks that were tested under its protocol."""
+    for table in reported.sequence_tables:
+        summary = _find(table.benchmark, reported.protocol, own)
+        if summary is not None:
+            yield sequences.BySequence(table, _everyone(summary, joined))
+
+
+def _find(benchmark: str, protocol: str, own: Sequence[Summary]) -> Summary | None:
+    """The study's table of that name, in its first convention; None if there is none."""
+    return next((one for one in own if (one.benchmark, one.protocol) == (benchmark, protocol)), None)
+
+
+def _everyone(summary: Summary, joined: Sequence[Summary]) -> Summary:
+    """The same with all trackers of the project, where others were tested there as well."""
+    same = (one for one in joined if one.place | {"study": None} == summary.place | {"study": None})
+    return next(same, summary)
 
 
 def _metrics(grid: Grid, reported: Paper) -> dict[str, dict[str, dict[str, float]]]:

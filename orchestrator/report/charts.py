@@ -3,19 +3,22 @@
     ranks      accuracy rank against robustness rank of all trackers of the project, and a line through some
     speed      frames per second, and in EFO, against the overall rank of all trackers of the project
     subsets    a measure by subset (none named: by tag of frames), some trackers beside each other
-    trend      a measure by one of the trackers' settings, a line a subset (none named: of everything)
+    trend      a measure by one of the trackers' settings, a line a subset (none named: of everything); where the
+               chart asks for speed, a second panel has frames per second by the same setting
+    success    share of frames by the overlap that they exceed, a line a tracker, the best first, a panel a protocol
 
 Ranks are VOT's: by attribute of frames, then averaged (see `orchestrator.report.comparisons.rank_rows`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from orchestrator.report.comparisons import OVERALL, RANKED_BY_ATTRIBUTE, average_ranks
+from orchestrator.report.curves import points as curve_points
 from orchestrator.report.paper import Chart
 from orchestrator.report.results import Study
 from orchestrator.report.scores import Cell
@@ -24,7 +27,8 @@ from trackers.evaluation.results import ALL
 
 COLUMNS = ("study", "chart", "benchmark", "panel", "series", "label", "x", "y", "low", "high")
 OTHERS = "other trackers"  # the series of those that the chart does not name
-SPEEDS = {"EFO": "efo", "frames per second": "fps"}  # panels
+FPS = "frames per second"
+SPEEDS = {"EFO": "efo", FPS: "fps"}  # panels
 
 
 @dataclass(frozen=True)
@@ -40,21 +44,42 @@ class Point:
     high: float | None = None
 
 
-def points(chart: Chart, own: Summary, everyone: Summary) -> list[Point]:
-    """What there is to draw; [] if nothing. own: the study's trackers there; everyone: all of the project's."""
+@dataclass(frozen=True)
+class Drawing:
+    """What a chart shows. caveats: of trackers that it shows, by tracker."""
+
+    points: tuple[Point, ...]
+    caveats: Mapping[str, str]
+
+
+def draw(chart: Chart, own: Sequence[Summary], everyone: Summary) -> Drawing:
+    """What there is to draw; no points if nothing.
+
+    own: the study's trackers on the chart's benchmark, a table for each of its protocols. everyone: all of the
+    project's trackers there, under the first of them.
+    """
+    points = tuple(_draw(chart, own, everyone))
+    shown = {name for point in points for name in (point.series, point.label)}
+    study = everyone.grid.study if chart.kind in ("ranks", "speed") else own[0].grid.study
+    return Drawing(points, {name: caveat for name, caveat in study.caveats.items() if name in shown})
+
+
+def _draw(chart: Chart, own: Sequence[Summary], everyone: Summary) -> Iterator[Point]:
     if chart.kind == "ranks":
-        return list(_ranks(chart, everyone))
+        return _ranks(chart, everyone)
     if chart.kind == "speed":
-        return list(_speed(chart, everyone))
+        return _speed(chart, everyone)
     if chart.kind == "subsets":
-        return list(_subsets(chart, own))
-    return list(_trend(chart, own))
+        return _subsets(chart, own[0])
+    if chart.kind == "success":
+        return _success(chart, own)
+    return _trend(chart, own[0])
 
 
-def rows(study: Study, drawn: Mapping[Chart, Iterable[Point]]) -> Iterator[dict[str, object]]:
+def rows(study: Study, drawn: Mapping[Chart, Drawing]) -> Iterator[dict[str, object]]:
     """Each point in the columns `COLUMNS`."""
     for chart, shown in drawn.items():
-        for point in shown:
+        for point in shown.points:
             place = {"study": study.name, "chart": chart.title, "benchmark": chart.benchmark}
             yield place | vars(point) | {"panel": point.panel or None}
 
@@ -73,12 +98,16 @@ def _speed(chart: Chart, summary: Summary) -> Iterator[Point]:
     overall = average_ranks(summary).get(OVERALL, {})
     for panel, name in SPEEDS.items():
         for tracker, rank in overall.items():
-            measured = [
-                speed[name] for t, b, speed in summary.grid.study.speeds if (t, b) == (tracker, chart.benchmark)
-            ]
-            if measured:
+            speed = _mean_speed(summary, tracker, name)
+            if speed is not None:
                 series = tracker if tracker in chart.trackers else OTHERS
-                yield Point(panel, series, tracker, float(np.mean(measured)), rank)
+                yield Point(panel, series, tracker, speed, rank)
+
+
+def _mean_speed(summary: Summary, tracker: str, name: str) -> float | None:
+    """Over all measurements of the tracker there; None if there is none."""
+    measured = [speed[name] for t, b, speed in summary.grid.study.speeds if (t, b) == (tracker, summary.benchmark)]
+    return float(np.mean(measured)) if measured else None
 
 
 def _subsets(chart: Chart, summary: Summary) -> Iterator[Point]:
@@ -91,11 +120,27 @@ def _subsets(chart: Chart, summary: Summary) -> Iterator[Point]:
 
 def _trend(chart: Chart, summary: Summary) -> Iterator[Point]:
     places = {trial.tracker: trial.settings.get(chart.setting) for trial in summary.grid.study.trials}
+    panel = chart.measure.replace("_", " ") if chart.speed else ""
     for subset in chart.subsets or (ALL,):
         for tracker in chart.trackers:
             cell, x = summary.cell(tracker, chart.measure, subset), places.get(tracker)
             if cell is not None and x is not None:
-                yield _point(subset, tracker, x, cell)
+                yield replace(_point(subset, tracker, x, cell), panel=panel)
+    for tracker in chart.trackers if chart.speed else ():
+        speed, x = _mean_speed(summary, tracker, SPEEDS[FPS]), places.get(tracker)
+        if speed is not None and x is not None:
+            yield Point(FPS, ALL, tracker, float(x), speed)
+
+
+def _success(chart: Chart, summaries: Iterable[Summary]) -> Iterator[Point]:
+    """Of one protocol the panel has no name: the page and the caption say which."""
+    for summary in summaries:
+        panel = summary.protocol.replace("_", " ") if chart.protocols else ""
+        found = summary.curves().get("success", {})
+        curves = {tracker: curve_points(found[tracker]) for tracker in chart.trackers if tracker in found}
+        for tracker in sorted(curves, key=lambda tracker: -curves[tracker][1].mean()):
+            for x, y in zip(*curves[tracker], strict=True):
+                yield Point(panel, tracker, tracker, float(x), float(y))
 
 
 def _point(series: str, label: str, x: float, cell: Cell) -> Point:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import cycle
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from orchestrator.report.charts import OTHERS, Point
+from orchestrator.report.charts import FPS, OTHERS, Drawing, Point
 from orchestrator.report.curves import points as curve_points
 from orchestrator.report.paper import Aspect, Chart, Paper
 from orchestrator.report.results import Example, Study, Trial
@@ -20,6 +20,7 @@ from orchestrator.report.scores import Cell, Grid
 from orchestrator.report.summary import Summary, shown, subset_name
 from orchestrator.results import slug
 from trackers.evaluation.curves import CURVES
+from trackers.evaluation.results import ALL
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,6 +47,7 @@ CHART_STYLE = {
 SHARED = "#444444"  # of what several trackers have in common
 FRAME = 200  # pixels: the height at which a frame is shown
 GAP = 4  # pixels between frames
+MANY = 12  # lines, above which a legend stands below its panel
 LARGE = 200_000  # bytes of a PNG
 
 
@@ -170,9 +172,10 @@ def write_curves(study: Study, summaries: Iterable[Summary], folder: Path) -> di
     return _draw(study, charts, folder)
 
 
-def write_points(study: Study, drawn: Mapping[Chart, Sequence[Point]], folder: Path) -> dict[str, Path]:
+def write_points(study: Study, drawn: Mapping[Chart, Drawing], folder: Path) -> dict[str, Path]:
     """The paper's own figures of numbers; paths below the report, by title."""
-    return _draw(study, {chart.title: partial(_points, chart, points) for chart, points in drawn.items()}, folder)
+    kinds = {chart: _plots if chart.kind == "success" else _points for chart in drawn}
+    return _draw(study, {chart.title: partial(kinds[chart], chart, drawn[chart]) for chart in drawn}, folder)
 
 
 def _draw(study: Study, charts: Mapping[str, Callable[[], Figure]], folder: Path) -> dict[str, Path]:
@@ -205,7 +208,8 @@ def _training(study: Study) -> Figure:
             alike.setdefault(trial.curves[metric].tobytes(), []).append(trial)
         for trial, *others in alike.values():
             steps, values = trial.curves[metric].T
-            style, colour, label = dashes.get(trial.train, "-"), colours[trial.tracker], trial.name
+            style, colour = dashes.get(trial.train, "-"), colours[trial.tracker]
+            label = f"{trial.name}†" if trial.caveat else trial.name
             if others:
                 style, colour, label = "-", SHARED, f"shared by {len(others) + 1} trials"
             axes.plot(steps, values, style, color=colour, label=label)
@@ -228,7 +232,9 @@ def _by_length(study: Study, paper: Paper, grid: Grid) -> Figure:
             if found:
                 low, high = zip(*(cell.interval for cell in found.values()), strict=True)
                 axes.fill_between(list(found), low, high, color=colour, alpha=0.15, linewidth=0)
-                axes.plot(list(found), [cell.mean for cell in found.values()], "o-", color=colour, label=tracker)
+                axes.plot(
+                    list(found), [cell.mean for cell in found.values()], "o-", color=colour, label=study.marked(tracker)
+                )
             if study.comparable:
                 means = {length: cell.mean for length, cell in printed.items() if cell is not None}
                 axes.plot(list(means), list(means.values()), "x", color=colour)
@@ -246,7 +252,10 @@ def _curves(summary: Summary, curves: Mapping[str, Mapping[str, Cell]]) -> Figur
     """One panel a curve, one line a tracker; the legend has the best first, with its score, as OTB's plots do."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(3.6 * max(2, len(curves)), 3), layout="constrained")
+    most = max(map(len, curves.values()))
+    below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.17), "ncols": 2, "fontsize": 6} if most > MANY else {}
+    height = 3 + (0.06 * most if below else 0)  # a line of the legend for every two
+    figure = Figure(figsize=(3.6 * max(2, len(curves)), height), layout="constrained")
     panels = figure.subplots(1, max(2, len(curves)), squeeze=False)[0]
     for axes in panels[len(curves) :]:
         axes.set_visible(False)
@@ -258,19 +267,46 @@ def _curves(summary: Summary, curves: Mapping[str, Mapping[str, Cell]]) -> Figur
             if tracker in cells:
                 score = summary.cell(tracker, measure)
                 assert score is not None
-                label = f"{tracker} [{shown(measure, score.mean)}]"
-                axes.plot(*curve_points(cells[tracker]), color=colours[tracker], label=label)
+                label = f"{summary.grid.study.marked(tracker)} [{shown(measure, score.mean)}]"
+                line = "-" if list(colours).index(tracker) < len(COLOURS + MORE_COLOURS) else "--"  # the colours recur
+                axes.plot(*curve_points(cells[tracker]), line, color=colours[tracker], label=label)
         axes.set_title(f"{name.replace('_', ' ')} [{measure.replace('_', ' ')}]")
         axes.set_xlabel(curve.axes[0])
         axes.set_ylabel(curve.axes[1])
+        axes.set_ylim(0, 1)
+        axes.margins(x=0)
+        axes.legend(**below)
+    return figure
+
+
+def _plots(chart: Chart, drawing: Drawing) -> Figure:
+    """One panel a protocol, one line a tracker; the legend has the area under each, which is its mean."""
+    figure, panels = _panels(list(dict.fromkeys(point.panel for point in drawing.points)))
+    colours = dict(zip(chart.trackers, cycle(COLOURS + MORE_COLOURS), strict=False))
+    for axes in panels:
+        lines: dict[str, list[tuple[float, float]]] = {}
+        for point in drawing.points:
+            if point.panel == axes.get_title(loc="left"):
+                lines.setdefault(point.series, []).append((point.x, point.y))
+        for tracker, line in lines.items():
+            x, y = np.array(line).T
+            axes.plot(x, y, color=colours[tracker], label=f"{_marked(tracker, drawing)} [{y.mean():.3f}]")
+        axes.set_xlabel(CURVES["success"].axes[0])
+        axes.set_ylabel(CURVES["success"].axes[1])
         axes.set_ylim(0, 1)
         axes.margins(x=0)
         axes.legend()
     return figure
 
 
-def _points(chart: Chart, points: Sequence[Point]) -> Figure:
+def _marked(name: str, drawing: Drawing) -> str:
+    """With a dagger where there is a caveat, see `Study.marked`."""
+    return f"{name}†" if name in drawing.caveats else name
+
+
+def _points(chart: Chart, drawing: Drawing) -> Figure:
     """One panel of points, or two; a line, or a colour, is a series. Ranks run from the worst to the best."""
+    points = [replace(point, label=_marked(point.label, drawing)) for point in drawing.points]
     figure, panels = _panels(list(dict.fromkeys(point.panel for point in points)))
     names = list(dict.fromkeys(point.series for point in points))
     shown = [name for name in names if name != OTHERS]
@@ -283,21 +319,22 @@ def _points(chart: Chart, points: Sequence[Point]) -> Figure:
                 width = 0.6 if chart.kind == "subsets" else 0.02 * np.ptp([point.x for point in points])
                 x = x + width * ((i + 0.5) / len(names) - 0.5)
             line = "-" if chart.kind == "trend" or (chart.kind == "ranks" and name != OTHERS) else ""
-            axes.plot(x, y, "o" + line, color=colours[name], label=subset_name(name))
+            axes.plot(x, y, "o" + line, color=colours[name], label=subset_name(_marked(name, drawing)))
             if chart.kind in ("subsets", "trend"):
                 low, high = np.array([(point.low, point.high) for point in own], float).reshape(-1, 2).T
                 axes.vlines(x, low, high, color=colours[name], linewidth=1)
         _label(chart, points, axes)
         if chart.kind in ("ranks", "speed"):
             _name([point for point in points if point.panel == axes.get_title(loc="left")], axes, len(panels))
-    _legend(figure, panels)
+    if names != [ALL]:
+        _legend(figure, panels)
     return figure
 
 
 def _label(chart: Chart, points: Sequence[Point], axes: Axes) -> None:
     from matplotlib.ticker import LogLocator, NullFormatter
 
-    axes.set_ylabel(chart.measure.replace("_", " "))
+    axes.set_ylabel(FPS if axes.get_title(loc="left") == FPS else chart.measure.replace("_", " "))
     if chart.kind in ("ranks", "speed"):
         axes.invert_yaxis()
         axes.margins(0.15)

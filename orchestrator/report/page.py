@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from orchestrator.report.charts import Drawing
 from orchestrator.report.claims import Finding
 from orchestrator.report.comparisons import OVERALL, Pairwise, average_ranks
 from orchestrator.report.figures import GROUNDTRUTH, PREDICTION, Strip
-from orchestrator.report.paper import Aspect, Comparison, Paper
+from orchestrator.report.paper import Aspect, Chart, Comparison, Paper
 from orchestrator.report.results import Study, Trial, flattened
 from orchestrator.report.scores import Cell, Grid
+from orchestrator.report.sequences import BySequence
 from orchestrator.report.summary import Summary, shown, subset_name
 from trackers.evaluation.significance import Ranking
 from trackers.evaluation.statistics import Estimate
@@ -57,7 +59,8 @@ class Together:
 class Section:
     """All that the page says of one study.
 
-    strips: see `figures.write_strips`. charts: see `figures.write_charts`, `write_curves` and `write_points`.
+    strips: see `figures.write_strips`. drawn: what the paper's charts show. charts: see `figures.write_charts`,
+    `write_curves` and `write_points`.
     """
 
     study: Study
@@ -65,7 +68,9 @@ class Section:
     grid: Grid
     findings: Sequence[Finding]
     tables: Sequence[Table]
+    by_sequence: Sequence[BySequence]
     strips: Mapping[tuple[str, str, str], Strip]
+    drawn: Mapping[Chart, Drawing]
     charts: Mapping[str, Path]
 
     def best(self, benchmark: str, length: int) -> str | None:
@@ -114,10 +119,19 @@ def render(sections: Sequence[Section], together: Sequence[Together] = ()) -> st
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    filters = (flattened, largest_end, setting, shown, signed, subset_name)
+    filters = (caveats_of, flattened, largest_end, setting, shown, signed, subset_name)
     environment.filters |= {function.__name__: function for function in filters}
     colours = {"groundtruth": f"rgb{GROUNDTRUTH}", "prediction": f"rgb{PREDICTION}"}
     return environment.get_template("page.html").render(sections=sections, together=together, colours=colours)
+
+
+def caveats_of(study: Study, trackers: Iterable[str]) -> dict[str, list[str]]:
+    """What must be said below a table of these trackers: by sentence, of whom."""
+    said: dict[str, list[str]] = {}
+    for tracker in dict.fromkeys(trackers):
+        if tracker in study.caveats:
+            said.setdefault(study.caveats[tracker], []).append(tracker)
+    return said
 
 
 def largest_end(estimates: Iterable[Estimate | None]) -> float:

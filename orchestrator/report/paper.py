@@ -1,10 +1,11 @@
 """What a paper reports and claims: papers/<study>.yaml. One more paper is one more file there.
 
-tables    its numbers as printed, by tracker and benchmark: of each measure, subset and length, the mean, with a
-          standard deviation where the paper has one
-claims    what it says of them, each with section, quote and the check that stands for it
-charts    which numbers it draws; the kinds are those of `orchestrator.report.charts`
-pictures  which trackers it shows next to each other
+tables           its numbers as printed, by tracker and benchmark: of each measure, subset and length, the mean, with a
+                 standard deviation where the paper has one
+sequence_tables  its numbers as printed, by sequence of a benchmark and tracker
+claims           what it says of them, each with section, quote and the check that stands for it
+charts           which numbers it draws; the kinds are those of `orchestrator.report.charts`
+pictures         which trackers it shows next to each other
 """
 
 from __future__ import annotations
@@ -65,6 +66,23 @@ class PaperTable:
 
 
 @dataclass(frozen=True)
+class SequenceTable:
+    """One table of a benchmark by sequence. trackers: its columns. cells: by sequence, a score for each of them.
+
+    measure: what it has; the paper's, where its file says no other. frames: how many each sequence has in the
+    published benchmark, by which a shortened one, or another one of that name, is told.
+    """
+
+    number: int
+    benchmark: str
+    measure: str
+    trackers: tuple[str, ...]
+    frames: Mapping[str, int]
+    cells: Mapping[str, tuple[float, ...]]
+    caption: str = ""
+
+
+@dataclass(frozen=True)
 class Claim:
     """One statement, and the check that stands for it. section, quote: where the paper says so; None: ours.
 
@@ -92,18 +110,21 @@ class Chart:
 
     measure: what is drawn; the paper's, where its file says no other. trackers: a line, or those compared.
     subsets: of sequences or frames (empty: what the kind says). setting: by which the trackers stand on the
-    axis called `axis`.
+    axis called `axis`. speed: whether a trend has their frames per second, too. protocols: a panel each, of
+    success plots (empty: the paper's).
     """
 
     title: str
     caption: str
-    kind: Literal["ranks", "speed", "subsets", "trend"]
+    kind: Literal["ranks", "speed", "subsets", "trend", "success"]
     benchmark: str
     measure: str
     trackers: tuple[str, ...] = ()
     subsets: tuple[str, ...] = ()
     setting: str = ""
     axis: str = ""
+    speed: bool = False
+    protocols: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -127,6 +148,7 @@ class Paper:
     measure: str = "average_overlap"
     protocol: str = "one_pass"
     tables: tuple[PaperTable, ...] = ()
+    sequence_tables: tuple[SequenceTable, ...] = ()
     claims: tuple[Claim, ...] = ()
     charts: tuple[Chart, ...] = ()
     pictures: tuple[Comparison, ...] = ()
@@ -168,6 +190,10 @@ def load(study: str) -> Paper:
             **{
                 **entry,
                 "tables": tuple(_table(table, entry["measure"]) for table in entry["tables"]),
+                "sequence_tables": tuple(
+                    _sequence_table({"measure": entry["measure"], **table})
+                    for table in entry.get("sequence_tables", ())
+                ),
                 "claims": tuple(Claim(**_tuples(claim)) for claim in entry["claims"]),
                 "charts": tuple(
                     Chart(**{"measure": entry["measure"], **_tuples(chart)}) for chart in entry.get("charts", ())
@@ -190,6 +216,19 @@ def _table(entry: Mapping[str, Any], measure: str) -> PaperTable:
         for tracker, rows in entry["cells"].items()
     }
     return PaperTable(entry["number"], columns, cells, entry.get("caption", ""))
+
+
+def _sequence_table(entry: Mapping[str, Any]) -> SequenceTable:
+    """Its rows: the number of frames, then a cell for each tracker."""
+    frames, cells = {}, {}
+    for name, text in entry["rows"].items():
+        count, *row = str(text).split()
+        if not (count.isdecimal() and len(row) == len(entry["trackers"])):
+            raise ValueError(f"{name}: expected a number of frames and {len(entry['trackers'])} cells, got {text!r}")
+        frames[name] = int(count)
+        cells[name] = tuple(printed.mean for printed in _row(" ".join(row), len(row), name))
+    rest = {key: value for key, value in _tuples(entry).items() if key != "rows"}
+    return SequenceTable(frames=frames, cells=cells, **rest)
 
 
 def _row(text: str, count: int, benchmark: str) -> tuple[Printed, ...]:

@@ -6,6 +6,7 @@
     <study>/<trial>/<benchmark>/terms.npz     the same, as terms that can be pooled (trackers.evaluation.scores)
     <study>/<trial>/<benchmark>/speed.json    frames per second, where that was asked for
     <study>/<trial>/<benchmark>/pictures.npz  example frames with boxes, and attention where there is any
+    <study>/<trial>/<benchmark>/<protocol>/trajectories.npz   the sequences' lengths
 
 A trial that failed or was not run may lack any of its own files; a finished one may not lack its scores.
 """
@@ -23,6 +24,7 @@ from typing import Any, Literal
 import numpy as np
 
 from orchestrator import score_files
+from trackers.evaluation import archive
 from trackers.evaluation.results import ALL
 from trackers.evaluation.scores import Score
 
@@ -79,7 +81,8 @@ class Example:
 class Trial:
     """One (tracker variant, training data, fold, seed).
 
-    state: "done", "failed", or "missing" where it was not run. folder: where its results lie.
+    state: "done", "failed", or "missing" where it was not run. folder: where its results lie. caveat: what
+    whoever reads its scores must know, a sentence.
     """
 
     name: str
@@ -96,6 +99,7 @@ class Trial:
     folder: Path
     folds: int = 1
     fold_seed: int = 0
+    caveat: str | None = None
 
     @property
     def failed(self) -> bool:
@@ -127,6 +131,17 @@ class Trial:
         paths = {benchmark: self.folder / benchmark / "speed.json" for benchmark in self.benchmarks}
         return {name: _json(path) for name, path in paths.items() if path.exists()}
 
+    def frames(self, benchmark: str, protocol: str) -> dict[str, int]:
+        """How many each sequence of this benchmark has, as it was tracked; {} where no trajectories were kept."""
+        path = self.folder / benchmark / protocol / "trajectories.npz"
+        if not path.exists():
+            return {}
+        try:
+            sequences, _ = archive.load(path)
+        except ValueError as error:
+            raise ResultsError(str(error)) from error
+        return {sequence.name: len(sequence) for sequence in sequences}
+
     def pictures(self, benchmark: str) -> list[Example]:
         """Examples of this benchmark; [] if none were kept."""
         path = self.folder / benchmark / "pictures.npz"
@@ -152,8 +167,24 @@ class Study:
 
     @property
     def comparable(self) -> bool:
-        """Whether its numbers may be held against the paper's: run with its settings, on its data."""
-        return self.profile == "paper" and not self.sample
+        """Whether its numbers may be held against the paper's: run with its settings, on all of its data."""
+        return self.profile == "paper" and not self.sample and not self.missing
+
+    @property
+    def missing(self) -> dict[str, tuple[str, ...]]:
+        """Names of sequences that the data it was trained or tested on lacks, by data set; of those that lack any."""
+        used = [*self.benchmarks, *(name for trial in self.trials for name in (trial.train or "").split(" + "))]
+        lacking = {name: tuple(self.data.get(name, {}).get("missing", ())) for name in used}
+        return {name: sequences for name, sequences in lacking.items() if sequences}
+
+    @property
+    def caveats(self) -> dict[str, str]:
+        """What must be said of trackers, by tracker; of those of which anything must."""
+        return {trial.tracker: trial.caveat for trial in self.trials if trial.caveat}
+
+    def marked(self, name: str) -> str:
+        """A tracker's name, with a dagger where it has a caveat."""
+        return f"{name}†" if name in self.caveats else name
 
     @property
     def failures(self) -> list[Trial]:

@@ -44,6 +44,12 @@ class Summary:
         """Those of the study, each a line."""
         return self.grid.study.trackers
 
+    @property
+    def tested(self) -> tuple[str, ...]:
+        """Those of them that were to run on this benchmark."""
+        run = {trial.tracker for trial in self.grid.study.trials if self.benchmark in trial.benchmarks}
+        return tuple(tracker for tracker in self.trackers if tracker in run)
+
     def cell(self, tracker: str, measure: str, subset: str = ALL) -> Cell | None:
         """What that tracker scored; None where nothing was measured."""
         quantity = Quantity(measure, self.protocol, None, subset, self.convention)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 from orchestrator.report import paper, results, scores
@@ -10,6 +11,7 @@ from orchestrator.report.summary import Summary, shown, summaries
 
 _TRACKER, _CELL, _WIDE = 22, 13, 18  # widths in characters
 _COLUMNS = 3  # measures beside each other
+_LINE = 80
 
 
 def print_tables(folder: Path) -> None:
@@ -32,7 +34,12 @@ def _study(study: results.Study) -> str:
     parts += [_summary(study, summary) for summary in summaries(grid)]
     if study.speeds:
         parts.append(_speeds(study))
+    parts += [_caveat(study.marked(tracker), caveat) for tracker, caveat in study.caveats.items()]
     return "\n\n".join(parts)
+
+
+def _caveat(tracker: str, caveat: str) -> str:
+    return textwrap.fill(f"{tracker}: {caveat}", _LINE)
 
 
 def _summary(study: results.Study, summary: Summary) -> str:
@@ -45,11 +52,11 @@ def _summary(study: results.Study, summary: Summary) -> str:
             " " * _TRACKER
             + "".join(f"{measure.replace('_', ' ').replace('normalized', 'norm.'):>{_WIDE}}" for measure in measures),
         ]
-        for tracker in study.trackers:
+        for tracker in summary.tested:
             cells = [summary.cell(tracker, measure) for measure in measures]
             failed = "failed" if summary.grid.failed(tracker, summary.benchmark) else "-"
             texts = [failed if c is None else shown(m, c.mean) for m, c in zip(measures, cells, strict=True)]
-            lines.append(f"  {tracker:<{_TRACKER - 2}}" + "".join(f"{text:>{_WIDE}}" for text in texts))
+            lines.append(f"  {study.marked(tracker):<{_TRACKER - 2}}" + "".join(f"{text:>{_WIDE}}" for text in texts))
     return "\n".join(lines)
 
 
@@ -58,7 +65,7 @@ def _speeds(study: results.Study) -> str:
     lines.append(" " * _TRACKER + "".join(f"{name:>{_WIDE}}" for name in ("fps", "with decoding", "EFO")))
     for tracker, benchmark, speed in study.speeds:
         numbers = (speed["fps"], speed["fps_with_decoding"], speed["efo"])
-        row = f"  {tracker:<{_TRACKER - 2}}" + "".join(f"{number:>{_WIDE}.1f}" for number in numbers)
+        row = f"  {study.marked(tracker):<{_TRACKER - 2}}" + "".join(f"{number:>{_WIDE}.1f}" for number in numbers)
         lines.append(f"{row}  {benchmark}, {speed['hardware']}")
     return "\n".join(lines)
 
@@ -69,7 +76,7 @@ def _by_length(study: results.Study, grid: scores.Grid, measure: str) -> str:
         lines += ["", f"{benchmark:<{_TRACKER}}" + "".join(f"{length:>{_CELL}}" for length in study.lengths)]
         for tracker in study.trackers:
             cells = [_cell_text(grid, tracker, benchmark, Aspect(measure, length)) for length in study.lengths]
-            lines.append(f"  {tracker:<{_TRACKER - 2}}" + "".join(f"{text:>{_CELL}}" for text in cells))
+            lines.append(f"  {study.marked(tracker):<{_TRACKER - 2}}" + "".join(f"{text:>{_CELL}}" for text in cells))
     return "\n".join(lines)
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,12 @@ import numpy as np
 import pytest
 
 from orchestrator import score_files
+from orchestrator.report import figures
 from orchestrator.report.build import build
+from trackers.evaluation import archive
 from trackers.evaluation.scores import Pool, Score
+from trackers.evaluation.trajectory import Trajectory
+from trackers.sequence import Sequence, Unseen
 
 SETS = ("MNIST-Single-Same", "MNIST-Single-Diff", "MNIST-Multi-Same", "MNIST-Multi-Diff")
 TRAINED = ("RecTracker-ID", "RecTracker-Att-1", "RecTracker-Att-3", "ConvTracker")
@@ -174,10 +178,11 @@ def vot_scores(accuracy: float, failures: float, seed: int) -> list[Score]:
     return found
 
 
-def write_vot_study(root: Path, study: str, trackers: Sequence[str], settings: Mapping[str, Any] | None = None) -> None:
+def write_vot_study(root: Path, study: str, trackers: Iterable[str], settings: Mapping[str, Any] | None = None) -> None:
     """The results of these trackers of `VOT_QUALITY` on VOT2014, with speeds, and curves of those that are trained."""
     folder = root / "results" / study
     entries = []
+    trackers = list(trackers)
     for i, tracker in enumerate(trackers):
         trained = tracker.startswith("GOTURN")
         own: dict[str, Any] = {"family": "goturn" if trained else tracker, **(settings or {})}
@@ -196,7 +201,7 @@ def write_vot_study(root: Path, study: str, trackers: Sequence[str], settings: M
             curves = {"backbone/loss": shared, "train/loss": private}
             (place.parent / "training.json").write_text(json.dumps(curves))
     facts = {"study": study, "profile": "sample", "data": {"VOT2014": {"format": "vot", "sample": True}}}
-    tested = {"lengths": [], "trials": entries, "trackers": list(trackers), "benchmarks": ["VOT2014"]}
+    tested = {"lengths": [], "trials": entries, "trackers": trackers, "benchmarks": ["VOT2014"]}
     (folder / "study.json").write_text(json.dumps(facts | tested))
 
 
@@ -222,6 +227,99 @@ def vot_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def vot_report(vot_results: Path) -> Path:
     """The report on `vot_results`, not to be changed."""
     return build(vot_results, vot_results.parent / "report").parent
+
+
+OTB30 = {"Couple": 140, "Human3": 199, "Mine": 6}  # frames of sequences; Human3 has 1698 in the benchmark
+OTB30_TEST = {"Gym": 767, "Jump": 122}
+CAVEAT = "It is shown the groundtruth of every frame."
+ROLO_QUALITY = {
+    "ROLO": 0.6,
+    "ROLO-Third": 0.5,
+    "ROLO-Third-1": 0.4,
+    "ROLO-Heatmap": 0.52,
+    "ROLO-Dropout": 0.45,
+    "ROLO-Released": 0.7,
+    "YOLO": 0.48,
+    "YOLO+SORT": 0.35,
+    "KerCorrTracker": 0.4,
+    "Identity": 0.1,
+}
+
+
+def otb_scores(frames: Mapping[str, int], protocol: str, quality: float) -> tuple[list[Score], list[Score]]:
+    """Scores of all frames and of two tags, and the success curve.
+
+    Of sequence i, overlaps from 0 to 2 quality - i / 20.
+    """
+    names, scores = tuple(frames), []
+    most = 2 * quality - np.arange(len(names)) / 20
+    ones, thresholds = np.ones((len(names), 1)), np.linspace(0, 1, 21)
+    success = np.clip(1 - thresholds / most[:, None], 0, 1)  # (n, 21)
+    values = {"average_overlap": most / 2, "success_auc": success.mean(1)}
+    for subset in ("all", "undetected", "occluded_undetected") if protocol == "one_pass" else ("all",):
+        for measure, value in values.items():
+            lower = 1 if subset == "all" else 0.8
+            scores.append(Score(measure, "otb", protocol, subset, None, names, lower * value[:, None], ones))
+    return scores, [Score("success", "otb", protocol, "all", None, names, success, np.ones_like(success))]
+
+
+def write_rolo_study(root: Path, study: str, quality: Mapping[str, float], sample: bool = False) -> None:
+    """The results of these trackers on OTB30, and of a ROLO-Videos on OTB30_TEST: scores, speeds and lengths."""
+    folder = root / "results" / study
+    entries = []
+    trackers = {**quality, "ROLO-Videos": 0.3} if study == "rolo" else quality
+    for tracker, good in trackers.items():
+        network = tracker.startswith("ROLO")
+        steps = int(tracker.rpartition("-")[2]) if tracker[-1].isdecimal() else 6
+        settings = {"family": "rolo", "steps": steps} if network else {"family": tracker}
+        caveat = CAVEAT if tracker == "ROLO-Released" else None
+        tested = {"OTB-30": OTB30}
+        if study == "rolo" and tracker in ("ROLO-Third", "ROLO-Videos", "YOLO"):
+            tested = ({} if tracker == "ROLO-Videos" else tested) | {"OTB-30-test": OTB30_TEST}
+        entry = trial(tracker, "OTB-30" if network else None, tuple(tested), settings=settings, caveat=caveat)
+        entries.append(entry)
+        for benchmark, frames in tested.items():
+            place = folder / entry["folder"] / benchmark
+            (place / "one_pass").mkdir(parents=True)
+            protocols = (
+                ("one_pass", "temporal_robustness", "spatial_robustness")
+                if benchmark == "OTB-30" and study == "rolo"
+                else ("one_pass",)
+            )
+            parts = [otb_scores(frames, protocol, good) for protocol in protocols]
+            scores, curves = ([one for part in parts for one in part[i]] for i in (0, 1))
+            score_files.write(place, list(frames), {}, scores, curves)
+            sequences = [Sequence(name, Unseen(n), np.ones((n, 4))) for name, n in frames.items()]
+            runs = [Trajectory(s.name, s.groundtruth, np.full(len(s), 1, np.int8)) for s in sequences]
+            archive.save(place / "one_pass" / "trajectories.npz", sequences, runs)
+            if network:
+                speed = {"fps": 60.0 / steps, "fps_with_decoding": 5.0, "efo": 1.0, "hardware": "a CPU"}
+                (place / "speed.json").write_text(json.dumps(speed))
+            if tracker in ("ROLO-Heatmap", "ROLO-Released"):
+                (place / "pictures.npz").write_bytes(pictures(masks=tracker == "ROLO-Heatmap"))
+    facts: dict[str, Any] = {"format": "otb", "settings": {}, "sample": sample}
+    data = {"OTB-30": facts | {"missing": ["Bird1", "Gym"]}, "OTB-30-test": facts | {"missing": []}}
+    benchmarks = ["OTB-30", "OTB-30-test"] if study == "rolo" else ["OTB-30"]
+    content = {"study": study, "profile": "custom", "data": data, "lengths": [], "trials": entries}
+    content |= {"trackers": list(trackers), "benchmarks": benchmarks}
+    (folder / "study.json").write_text(json.dumps(content))
+
+
+@pytest.fixture(scope="session")
+def rolo_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Study rolo, and another one that tested a tracker of its own on the same data; not to be changed."""
+    root = tmp_path_factory.mktemp("rolo")
+    write_rolo_study(root, "rolo", ROLO_QUALITY)
+    write_rolo_study(root, "others", {"Grey": 0.2})
+    return root / "results"
+
+
+@pytest.fixture(scope="session")
+def rolo_report(rolo_results: Path) -> Path:
+    """The report on `rolo_results`, not to be changed; without the plots of all trackers, which other reports have."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(figures, "write_curves", lambda *_: {})
+        return build(rolo_results, rolo_results.parent / "report").parent
 
 
 @pytest.fixture

@@ -85,6 +85,37 @@ def test_a_report_of_several_studies_is_whole(vot_report: Path) -> None:
     assert_leads_somewhere(Page((vot_report / "index.html").read_text(encoding="utf-8")), vot_report)
 
 
+def test_a_caveat_follows_a_tracker(rolo_results: Path, rolo_report: Path) -> None:
+    """A tracker with a caveat has a dagger wherever people read its name, and the sentence below; no file has it."""
+    html = (rolo_report / "index.html").read_text(encoding="utf-8")
+    page = Page(html)
+    assert_leads_somewhere(page, rolo_report)
+    assert '<th scope="row">ROLO-Released†</th>' in html
+    assert '<th scope="row">ROLO-Released</th>' not in html
+    assert '<th scope="row">ROLO-Released,' not in html
+    assert "† ROLO-Released: It is shown the groundtruth of every frame." in page.text
+    for path in rolo_report.glob("*.csv"):
+        assert "†" not in path.read_text()
+    text = as_text(rolo_results)
+    assert re.search(r"^  ROLO-Released† +0\.", text, re.MULTILINE)
+    assert "\nROLO-Released†: It is shown the groundtruth of every frame." in text
+
+
+def test_what_the_data_lacks_is_said(rolo_report: Path) -> None:
+    """The page names the sequences that a data set should have and has not."""
+    html = (rolo_report / "index.html").read_text(encoding="utf-8")
+    assert "Not all of the data is there." in html
+    assert "<dt>OTB-30</dt><dd>2 missing: Bird1, Gym</dd>" in html
+    assert "<dt>OTB-30-test</dt>" not in html
+
+
+def test_a_table_has_the_trackers_that_ran_there(rolo_report: Path) -> None:
+    """Trackers that were not to run on a benchmark have no empty line there."""
+    html = (rolo_report / "index.html").read_text(encoding="utf-8")
+    table = html[html.index("<caption>OTB-30-test: one pass") :].partition("</table>")[0]
+    assert re.findall(r'<th scope="row">(.+?)</th>', table) == ["ROLO-Third", "YOLO", "ROLO-Videos"]
+
+
 def test_the_same_results_give_the_same_bytes(results_folder: Path, report: Path, tmp_path: Path) -> None:
     """Every file of a report, pictures too, is the same when it is built again."""
     again = build(results_folder, tmp_path / "report").parent

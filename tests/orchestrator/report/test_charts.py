@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from orchestrator.report import charts, claims
+from orchestrator.report import charts, claims, paper, results, scores
+from orchestrator.report.summary import summaries
 
 LINE = ("GOTURN-14", "GOTURN-37", "GOTURN-157", "GOTURN")
 
@@ -66,6 +68,47 @@ def test_a_trend_goes_by_a_setting(vot_report: Path) -> None:
     rows = rows_of(vot_report, "Figure 8")
     assert [float(row["x"]) for row in rows] == 2 * [14, 37, 157, 307]
     assert [row["series"] for row in rows[::4]] == ["class_often", "class_rarely"]
+
+
+def test_a_trend_has_its_speed_beside_it(rolo_report: Path) -> None:
+    """Figure 9 has average overlap and, in another panel, frames per second, by step size."""
+    rows = rows_of(rolo_report, "Figure 9")
+    assert [(row["panel"], row["label"], float(row["x"]), float(row["y"])) for row in rows] == [
+        ("average overlap", "ROLO-Third-1", 1, pytest.approx(0.375)),
+        ("average overlap", "ROLO-Third", 6, pytest.approx(0.475)),
+        ("frames per second", "ROLO-Third-1", 1, 60),
+        ("frames per second", "ROLO-Third", 6, 10),
+    ]
+    assert [bool(row["low"]) for row in rows] == [True, True, False, False]
+
+
+def test_success_plots_are_of_the_named_trackers(rolo_report: Path) -> None:
+    """Figures 7 and 8 have each named tracker's success by threshold, the best first, a panel a protocol."""
+    rows = rows_of(rolo_report, "Figure 8")
+    assert list(dict.fromkeys(row["panel"] for row in rows)) == ["temporal robustness", "spatial robustness"]
+    first = [row for row in rows if row["panel"] == "temporal robustness"]
+    order = ["ROLO", "ROLO-Heatmap", "ROLO-Third", "YOLO", "KerCorrTracker", "YOLO+SORT", "Identity"]
+    assert [row["series"] for row in first[::21]] == order
+    assert [float(row["x"]) for row in first[:21]] == pytest.approx([i / 20 for i in range(21)])
+    area = sum(float(row["y"]) for row in first[:21]) / 21
+    of = {"tracker": "ROLO", "protocol": "temporal_robustness", "measure": "success_auc"}
+    assert area == pytest.approx(float(scored(rolo_report, study="rolo", **of)["value"]), abs=1e-6)
+    held_out = rows_of(rolo_report, "Figure 7 (a)")
+    assert {(row["benchmark"], row["panel"]) for row in held_out} == {("OTB-30-test", "")}
+    assert [row["series"] for row in held_out[::21]] == ["ROLO-Third", "YOLO", "ROLO-Videos"]
+    assert (rolo_report / "figures/rolo/Figure_8.png").is_file()
+
+
+def test_caveats_go_with_what_is_drawn(rolo_results: Path) -> None:
+    """A chart that shows a tracker with a caveat says so; its points keep the tracker's name."""
+    study = results.read(rolo_results)[1]
+    reported = paper.load("rolo")
+    [own] = [one for one in summaries(scores.grid(study, reported)) if one.name == "OTB-30 one_pass otb"]
+    chart = replace(reported.charts[1], trackers=("ROLO", "ROLO-Released"))
+    drawing = charts.draw(chart, [own], own)
+    assert drawing.caveats == {"ROLO-Released": study.caveats["ROLO-Released"]}
+    assert {point.series for point in drawing.points} == {"ROLO", "ROLO-Released"}
+    assert not charts.draw(replace(chart, trackers=("ROLO",)), [own], own).caveats
 
 
 def test_a_chart_without_data_is_left_out(report: Path) -> None:

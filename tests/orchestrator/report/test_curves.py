@@ -3,15 +3,18 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
 from orchestrator import score_files
-from orchestrator.report import comparisons, curves
+from orchestrator.report import comparisons, curves, figures, paper, results, scores
 from orchestrator.report.build import build
+from orchestrator.report.summary import summaries
 from trackers.evaluation.scores import Score
 
 Write = Callable[..., Path]
@@ -89,3 +92,22 @@ def test_speeds_are_scores_without_an_interval(out: Path) -> None:
     assert float(rows["efo"]["value"]) == 4
     for row in (rows["fps"], rows["efo"]):
         assert (row["low"], row["high"], row["n"], row["convention"]) == ("", "", "1", "trackmeet")
+
+
+def test_many_trackers_leave_room_for_their_curves(rolo_results: Path, tmp_path: Path) -> None:
+    """The names of more trackers than fit on a panel stand below it: the picture grows, the panel does not shrink."""
+    study = results.read(rolo_results)[0]
+    [summary] = summaries(scores.grid(study, paper.load("others")))
+    grid, names = summary.grid, tuple(f"Grey {i}" for i in range(figures.MANY + 1))
+
+    measured, found = (
+        {(name, b, quantity): cell for name in names for (_, b, quantity), cell in cells.items()}
+        for cells in (grid.measured, grid.curves)
+    )
+    study = replace(study, trackers=names)
+    grid = replace(grid, study=study, measured=measured, curves=found)
+    heights = []
+    for drawn in (summary, replace(summary, grid=grid)):
+        [path] = figures.write_curves(study, [drawn], tmp_path).values()
+        heights.append(cv2.imread(str(tmp_path / path)).shape[0])
+    assert heights[1] > 1.2 * heights[0]

@@ -8,10 +8,11 @@ import pytest
 
 from orchestrator.report import claims, paper
 from orchestrator.report.paper import Aspect, Paper, PaperTable, Printed
+from trackers.benchmarks import otb
 
 AT_20 = Aspect("average_overlap", 20)
 TEXTS = Path(__file__).parents[4] / "shared" / "papers"
-STUDIES = {"rectracker": "rectracker-2015.txt", "goturn": "goturn-2016.txt"}
+STUDIES = {"rectracker": "rectracker-2015.txt", "goturn": "goturn-2016.txt", "rolo": "rolo-2016.txt"}
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +23,11 @@ def rectracker() -> Paper:
 @pytest.fixture(scope="module")
 def goturn() -> Paper:
     return paper.load("goturn")
+
+
+@pytest.fixture(scope="module")
+def rolo() -> Paper:
+    return paper.load("rolo")
 
 
 def text_of(study: str) -> str:
@@ -69,6 +75,30 @@ def test_errors_are_as_printed(goturn: Paper) -> None:
     ]
 
 
+def test_overlaps_by_sequence_are_as_printed(rolo: Paper) -> None:
+    """ROLO's Table 1 has the 30 rows of the paper's, in its order, each with the twelve numbers that stand there."""
+    [table] = rolo.sequence_tables
+    lines = [line.split("\t") for line in text_of("rolo").splitlines() if line.count("\t") == 12]
+    rows = [(name, [float(cell) for cell in cells]) for name, *cells in lines if cells[0][:2] == "0."]
+    official = {name.lower(): name for name in table.cells}
+    assert [(official[name.lower()], cells) for name, cells in rows] == [(n, list(c)) for n, c in table.cells.items()]
+    assert sum(map(len, table.cells.values())) == 360
+    header = [[word.strip() for word in line[1:]] for line in lines[:2]]  # of two lines: STR, UCK
+    printed = ["".join(parts).rstrip("-") for parts in zip(*header, strict=True)]
+    assert printed == list(table.trackers)
+
+
+def test_real_sequences_are_known_by_their_length(rolo: Paper) -> None:
+    """The frames of ROLO's Table 1 are those of OTB-30 as its authors annotated it."""
+    [table] = rolo.sequence_tables
+    assert set(table.cells) == set(otb.names("otb30"))
+    annotations = TEXTS.parent / "data" / "otb_anno"
+    if not annotations.is_dir():
+        pytest.skip(f"{annotations} is absent: OTB is not part of the project")
+    found = otb.open(otb.Config(subset="otb30"), annotations, "OTB-30")
+    assert {sequence.name: len(sequence) for sequence in found} == table.frames
+
+
 @pytest.mark.parametrize("study", STUDIES)
 def test_every_quote_is_in_the_paper(study: str) -> None:
     """Each claim quotes the paper word for word, from a part of it that exists; a claim of ours quotes nothing."""
@@ -87,31 +117,33 @@ def test_tables_cover_the_study(rectracker: Paper) -> None:
         assert all(tuple(sorted(rows)) == tuple(sorted(table.benchmarks)) for rows in table.cells.values())
 
 
-def test_claims_speak_of_what_was_measured(rectracker: Paper, goturn: Paper) -> None:
+def test_claims_speak_of_what_was_measured(rectracker: Paper, goturn: Paper, rolo: Paper) -> None:
     """Each claim has a name of its own and a known check; RecTracker's are of what its tables have."""
     trackers = {tracker for tracker, _, _ in rectracker.cells}
     benchmarks = {benchmark for _, benchmark, _ in rectracker.cells}
     for claim in rectracker.claims:
         assert {claim.tracker, claim.than or claim.tracker} <= trackers
         assert set(claim.benchmarks) <= benchmarks
-    for one in (rectracker, goturn):
+    for one in (rectracker, goturn, rolo):
         assert len({claim.name for claim in one.claims}) == len(one.claims)
         assert {claim.check for claim in one.claims} <= claims.KINDS.keys()
 
 
 @pytest.mark.parametrize("profile", ["sample", "paper"])
-def test_goturn_speaks_of_trackers_of_its_study(goturn: Paper, profile: str) -> None:
+@pytest.mark.parametrize("name", ["goturn", "rolo"])
+def test_a_paper_speaks_of_trackers_of_its_study(name: str, profile: str) -> None:
     """Every tracker that a table, a claim or a chart names is a variant in the packaged profiles."""
+    reported = paper.load(name)
     yaml = pytest.importorskip("yaml")
     profiles = Path(paper.__file__).parents[1] / "profiles"
-    study = yaml.safe_load((profiles / f"{profile}.yaml").read_text(encoding="utf-8"))["studies"].get("goturn")
+    study = yaml.safe_load((profiles / f"{profile}.yaml").read_text(encoding="utf-8"))["studies"].get(name)
     if study is None:
-        pytest.skip(f"profile {profile} has no study goturn")
-    named = {tracker for tracker, _, _ in goturn.cells}
-    for claim in goturn.claims:
+        pytest.skip(f"profile {profile} has no study {name}")
+    named = {tracker for tracker, _, _ in reported.cells}
+    for claim in reported.claims:
         named |= {claim.tracker, claim.than or claim.tracker}
-    named |= {tracker for chart in goturn.charts for tracker in chart.trackers}
-    named |= {tracker for comparison in goturn.pictures for tracker in comparison.trackers}
+    named |= {tracker for chart in reported.charts for tracker in chart.trackers}
+    named |= {tracker for comparison in reported.pictures for tracker in comparison.trackers}
     assert named <= set(study["trackers"])
 
 
@@ -139,6 +171,18 @@ def test_a_torn_row_is_refused(broken: str, message: str, tmp_path: Path, monkey
         f"tables: [{{number: 1, lengths: [20, 40], cells: {{A: {{set: {broken}}}}}}}]}}\n"
     )
     with pytest.raises(ValueError, match=rf"torn.yaml: {message}"):
+        paper.load("torn")
+
+
+@pytest.mark.parametrize("broken", ["0.5 0.6", "20 0.5", "20 0.5 x"])
+def test_a_torn_row_of_a_sequence_is_refused(broken: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sequence without its number of frames, or with another number of cells, names file and sequence."""
+    monkeypatch.setattr(paper, "PAPERS", tmp_path)
+    (tmp_path / "torn.yaml").write_text(
+        "{measure: m, claims: [], pictures: [], tables: [], "
+        f"sequence_tables: [{{number: 1, benchmark: set, trackers: [A, B], rows: {{Car: {broken}}}}}]}}\n"
+    )
+    with pytest.raises(ValueError, match=r"torn.yaml: Car: expected .*2 cells"):
         paper.load("torn")
 
 

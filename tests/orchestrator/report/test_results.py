@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,38 @@ def test_a_trial_that_is_not_done_may_have_no_files(
     assert not study.trials[0].scores
     assert study.trials[1].scores
     assert bool(study.failures) == (state == "failed")
+
+
+def test_older_results_have_neither_caveats_nor_gaps(results_folder: Path) -> None:
+    """A study that was written before these were known reads as one without them."""
+    (study,) = results.read(results_folder)
+    assert study.caveats == {}
+    assert study.missing == {}
+
+
+def test_gaps_of_the_data_that_is_used_count(write_results: Write, trials: list[dict[str, Any]]) -> None:
+    """What training or test data lacks is known by name, and does not compare; what other data lacks is no matter."""
+    lacking = {"sample": False, "missing": ["a", "b"]}
+    (study,) = results.read(write_results(profile="paper", data={"Other": lacking}))
+    assert study.missing == {}
+    assert study.comparable
+    assert replace(study, data={"MNIST-Multi-Same": lacking}).missing == {"MNIST-Multi-Same": ("a", "b")}
+    trained = replace(study.trials[0], train="MNIST-Single + Other")
+    study = replace(study, trials=(trained,))
+    assert study.missing == {"Other": ("a", "b")}
+    assert not study.comparable
+
+
+def test_frames_are_counted_as_tracked(rolo_results: Path, tmp_path: Path) -> None:
+    """The number of frames of each sequence comes from what was tracked; a torn file is named, none at all is none."""
+    trial = results.read(rolo_results)[1].trials[0]
+    assert trial.frames("OTB-30", "one_pass") == {"Couple": 140, "Human3": 199, "Mine": 6}
+    assert trial.frames("OTB-30", "supervised_reset") == {}
+    place = tmp_path / "OTB-30" / "one_pass"
+    place.mkdir(parents=True)
+    (place / "trajectories.npz").write_bytes(b"PK")
+    with pytest.raises(ResultsError, match=r"trajectories.npz: expected trajectories"):
+        replace(trial, folder=tmp_path).frames("OTB-30", "one_pass")
 
 
 @pytest.mark.parametrize(
