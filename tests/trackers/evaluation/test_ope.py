@@ -49,6 +49,15 @@ def values(judged, convention, *names):
     return [MEASURES[name](judged, convention).value for name in names]
 
 
+def test_the_released_overlap_takes_corners_for_centres():
+    """ROLO_evaluation.py's: decimals are cut off, and boxes lie around their corners; the given frame is no merit."""
+    judged = results(run("a", [BOX, [11.9, 11.9, 4.9, 2], [13, 11, 2, 4], NAN], [BOX] * 4))
+    # 4 x 2 inside of 4 x 4 around the same point; 1 of 2 columns of the second within 4 x 4; and no box at all.
+    expected = (8 / 16 + 4 / (8 + 16 - 4) + 0) / 3
+    assert MEASURES["released_overlap"](judged).value == pytest.approx(expected)
+    assert MEASURES["average_overlap"](judged).value != pytest.approx(expected)
+
+
 def test_the_curves_by_hand():
     """Success counts overlaps above a threshold, precision distances of at most one; the given frame is no merit."""
     judged = results(run("a", [BOX, BOX, HALF, AWAY], [BOX] * 4))
