@@ -11,7 +11,7 @@ all cells, then the confidences, then the boxes; see `YOLO.split`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -216,13 +216,18 @@ def write_darknet(path: str | Path, config: Config, state: Mapping[str, Tensor])
 PARTS = ("bias", "weight")  # in darknet's order
 
 
-def _layers(config: Config) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Name and shape of the weight of each layer, in order."""
-    with torch.device("meta"):
-        state = YOLO(config).state_dict()
-    for name, tensor in state.items():
-        if name.endswith(".weight"):
-            yield name.removesuffix(".weight"), tuple(tensor.shape)
+def _layers(config: Config) -> list[tuple[str, tuple[int, ...]]]:
+    """Name, and shape of the weight, of each layer in order: (outputs, inputs) or (outputs, inputs, K, K)."""
+    layers = config.convolutions
+    channels = [3, *(layer.filters for layer in layers)]
+    units = [channels[-1] * config.grid**2, *config.hidden, config.outputs]
+    return [
+        *(
+            (f"convolutions.{i}", (layer.filters, channels[i], layer.kernel, layer.kernel))
+            for i, layer in enumerate(layers)
+        ),
+        *((f"connected.{i}", (outputs, inputs)) for i, (inputs, outputs) in enumerate(pairwise(units))),
+    ]
 
 
 def _described(config: Config) -> str:
@@ -245,8 +250,11 @@ def _read_torch(path: str | Path, config: Config) -> dict[str, Tensor]:
         ) from error
     if not isinstance(found, Mapping) or not all(isinstance(value, Tensor) for value in found.values()):
         raise ValueError(f"{path}: expected names and tensors written by torch.save, got {type(found).__name__}")
-    with torch.device("meta"):
-        shapes = {name: tuple(tensor.shape) for name, tensor in YOLO(config).state_dict().items()}
+    shapes = {
+        f"{name}.{part}": shape[:1] if part == "bias" else shape
+        for name, shape in _layers(config)
+        for part in ("weight", "bias")
+    }
     differences = [
         f"  {name}: expected {shape}, got {tuple(found[name].shape) if name in found else 'nothing'}"
         for name, shape in shapes.items()
@@ -272,7 +280,7 @@ def _read_darknet(path: str | Path, config: Config) -> dict[str, Tensor]:
     major, minor, _ = version.tolist()
     transposed = major > 1000 or minor > 1000
     header = 20 if major * 10 + minor >= 2 and not transposed else 16  # `seen` takes 8 bytes, or 4
-    layers = list(_layers(config))
+    layers = _layers(config)
     normalizations = [3 * shape[0] if len(shape) == 4 else 0 for _, shape in layers]
     plain = [shape[0] + int(np.prod(shape)) for _, shape in layers]
     normalized = [a + b for a, b in zip(plain, normalizations, strict=True)]
