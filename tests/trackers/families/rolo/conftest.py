@@ -62,7 +62,7 @@ def walks():
     videos = {}
     for i in range(4):
         t = np.arange(12 + i)[:, None]
-        truth = [8 + i, 10, 16, 12] + t * [2, 1.0 + i % 2, 0, 0.2 * i]
+        truth = [8 + i, 10, 16, 12] + t * [1, 0.5 * (i % 2), 0, 0.1 * i]
         detections = [[] if k % 5 == 3 else [[60, 2, 10, 10], box + 1] for k, box in enumerate(truth)]
         videos[f"walk{i}"] = truth, detections
     return World(videos)
