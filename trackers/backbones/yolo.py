@@ -68,7 +68,8 @@ class Config:
 
     width: what the numbers of filters, and of hidden units but the last ones, are multiplied by; at least 2 are
     left. features: the last hidden layer's units. grid, boxes, classes: S, B and the names of the C classes.
-    stride: by how much the convolutions shrink an image; below 64 the first of them shrink nothing.
+    stride: by how much the convolutions shrink an image; below 64, for small images, the last of them shrink nothing
+    (if the first did not, all would cost many times as much a pixel).
     dropout: rate after the last hidden layer while training (Section 2.2; the paper has one, darknet's others agree).
     weights: a file that `read` understands; None: they are trained here.
     """
@@ -110,13 +111,13 @@ class Config:
 
     @property
     def convolutions(self) -> list[Convolution]:
-        """The layers, as wide as `width` says; the first that would shrink too much shrink nothing."""
-        kept, layers = STRIDE // self.stride, []
+        """The layers, as wide as `width` says; where images are shrunk enough, the others shrink nothing."""
+        left, layers = self.stride, []
         for filters, kernel, stride, pooled in CONVOLUTIONS[self.layout]:
-            if kept > 1 and stride == 2:
-                kept, stride = kept // 2, 1
-            if kept > 1 and pooled:
-                kept, pooled = kept // 2, False
+            stride = min(stride, left)
+            left //= stride
+            pooled = pooled and left > 1
+            left //= 1 + pooled
             layers.append(Convolution(self._narrowed(filters), kernel, stride, pooled))
         return layers
 

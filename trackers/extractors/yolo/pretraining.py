@@ -105,7 +105,20 @@ def pretrain(
     learnt = fit(
         model, optimizers(model.parameters(), training.learning_rate), batch, costs, training, reporter, validate
     )
-    return {name.removeprefix("network."): w for name, w in learnt.items() if name.startswith("network.")}
+    weights = {name.removeprefix("network."): w for name, w in learnt.items() if name.startswith("network.")}
+    return scaled(model, weights, batch(0)[0])
+
+
+@torch.no_grad()
+def scaled(model: Classifier, weights: Weights, images: Tensor) -> Weights:
+    """The weights, the last layer scaled so that its responses to these images (B, 3, S, S) have a mean square of 1.
+
+    That is what the initial weights on top of it are for, whatever pre-training happened to end with.
+    """
+    size = float(model.network.convolved(images, model.layers).square().mean().sqrt())
+    factor = 1 / size if size > 0 else 1.0
+    last = f"convolutions.{model.layers - 1}."
+    return {name: weight * factor if name.startswith(last) else weight for name, weight in weights.items()}
 
 
 def _around(boxes: np.ndarray, context: float, jitter: float, rng: np.random.Generator) -> np.ndarray:
