@@ -27,8 +27,8 @@ from trackers.features import Features
 from trackers.sequence import Frames, Sequence
 
 LANES, LENGTH, SIZE = 32, 8, (320, 240)  # sequences, frames of each, and their size
-TRACKED = 4  # of these frames
-STEPS, BATCH = 6, 32  # frames of a window, windows of a minibatch
+TRACKED = 3  # of these frames
+STEPS, BATCH = 6, 16  # frames of a window; windows of a minibatch, as in the authors' later code
 PAPER = {"end to end": 20.0, "LSTM alone": 60.0}  # frames per second, on a GPU (Section 4)
 
 
