@@ -21,6 +21,7 @@ FOLDERS: dict[str, tuple[Callable[[Path], None], str]] = {  # name: what fills i
     "vot2016": (moving.write_vot2016, SPRITES.format("VOT2016")),
     "alov": (moving.write_alov, SPRITES.format("ALOV300++")),
     "imagenet_det": (moving.write_imagenet_det, SPRITES.format("ImageNet DET")),
+    "voc": (moving.write_voc, SPRITES.format("Pascal VOC")),
     "temple": (moving.write_temple, SPRITES.format("Temple-color-128")),
     "uav123": (moving.write_uav123, SPRITES.format("UAV123 at 10 frames a second")),
     "got10k": (moving.write_got10k, SPRITES.format("GOT-10k")),

@@ -69,7 +69,8 @@ ALOV = {  # what happens in the videos of a category
 }
 SLOW = 0.05  # sides a frame: of ALOV every 5th frame is labelled, and training looks from one to the next
 PICTURES = 180
-CLOSE = 6  # every so many pictures show things that fill them
+CLOSE = 6  # every so many of them show things that fill them
+DETECTED = 600  # pictures from which to learn to detect
 
 
 def write_otb(folder: Path) -> None:
@@ -118,6 +119,15 @@ def write_imagenet_det(folder: Path) -> None:
         name = f"ILSVRC2013_train/{labels[0]}/{labels[0]}_{i}"
         pictures[name] = picture(labels, (128, 96), 5000 + i, sides)
     layouts.write_imagenet_det(folder, pictures)
+
+
+def write_voc(folder: Path) -> None:
+    """600 images of two to four objects, all of them told: 100 of each class and more."""
+    pictures = {}
+    for i in range(DETECTED):
+        labels = [shapes.LABELS[(i + 5 * j) % len(shapes.LABELS)] for j in range(2 + i % 3)]
+        pictures[f"{i:06d}"] = picture(labels, (128, 96), 12000 + i, (0.18, 0.45))
+    layouts.write_voc(folder, pictures)
 
 
 def write_temple(folder: Path) -> None:

@@ -85,7 +85,25 @@ def write_imagenet_det(folder: Path, pictures: Mapping[str, Picture], split: str
         annotation.parent.mkdir(parents=True, exist_ok=True)
         image.parent.mkdir(parents=True, exist_ok=True)
         image.write_bytes(_jpeg(picture.image))
-        annotation.write_text(_xml(image.stem, picture))
+        annotation.write_text(
+            _xml(image.stem.rpartition("_")[0], image.stem, "ILSVRC_2013", picture, _corners(picture))
+        )
+
+
+def write_voc(folder: Path, pictures: Mapping[str, Picture]) -> None:
+    """Pascal VOC: `JPEGImages/<name>.jpg` and `Annotations/<name>.xml`.
+
+    Corners are whole pixels from 1 on, none beyond the image's last.
+    """
+    for part in ("Annotations", "JPEGImages"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    for name, picture in pictures.items():
+        height, width, _ = picture.image.shape
+        corners = np.minimum(_corners(picture) + 1, [width, height] * 2)
+        (folder / "JPEGImages" / f"{name}.jpg").write_bytes(_jpeg(picture.image))
+        (folder / "Annotations" / f"{name}.xml").write_text(
+            _xml("VOC2007", f"{name}.jpg", "The VOC2007 Database", picture, corners)
+        )
 
 
 def write_temple(folder: Path, clips: Mapping[str, Clip]) -> None:
@@ -213,9 +231,13 @@ def _whole_numbers(boxes: np.ndarray) -> np.ndarray:
     return np.nan_to_num(np.concatenate([edges[:, :2] + 1, sides], 1)).astype(int)
 
 
-def _xml(stem: str, picture: Picture) -> str:
+def _corners(picture: Picture) -> np.ndarray:
+    """(objects, 4): left, top, right and bottom of each, whole numbers from 0 on."""
+    return np.rint(np.concatenate([picture.boxes[:, :2], picture.boxes[:, :2] + picture.boxes[:, 2:]], 1))
+
+
+def _xml(folder: str, file: str, database: str, picture: Picture, corners: np.ndarray) -> str:
     height, width, _ = picture.image.shape
-    corners = np.rint(np.concatenate([picture.boxes[:, :2], picture.boxes[:, :2] + picture.boxes[:, 2:]], 1))
     objects = "".join(
         f"\t<object>\n\t\t<name>{label}</name>\n\t\t<bndbox>\n\t\t\t<xmin>{left:.0f}</xmin>\n"
         f"\t\t\t<ymin>{top:.0f}</ymin>\n\t\t\t<xmax>{right:.0f}</xmax>\n\t\t\t<ymax>{bottom:.0f}</ymax>\n"
@@ -223,8 +245,8 @@ def _xml(stem: str, picture: Picture) -> str:
         for label, (left, top, right, bottom) in zip(picture.labels, corners, strict=True)
     )
     return (
-        f"<annotation>\n\t<folder>{stem.rpartition('_')[0]}</folder>\n\t<filename>{stem}</filename>\n"
-        "\t<source>\n\t\t<database>ILSVRC_2013</database>\n\t</source>\n"
+        f"<annotation>\n\t<folder>{folder}</folder>\n\t<filename>{file}</filename>\n"
+        f"\t<source>\n\t\t<database>{database}</database>\n\t</source>\n"
         f"\t<size>\n\t\t<width>{width}</width>\n\t\t<height>{height}</height>\n\t\t<depth>3</depth>\n\t</size>\n"
         f"\t<segmented>0</segmented>\n{objects}</annotation>\n"
     )

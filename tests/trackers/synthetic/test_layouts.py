@@ -105,6 +105,28 @@ def test_imagenet_det(tmp_path):
         assert objects[0].frames[0].shape == (60, 80, 3)
 
 
+def test_voc(tmp_path):
+    """Pascal VOC gives back each object's class, and corners to half a pixel, or one at the image's border."""
+    pictures = {f"{seed:06d}": picture(["star", "disc", "gear"], (80, 60), seed, (0.4, 0.9)) for seed in range(6)}
+    layouts.write_voc(tmp_path, pictures)
+    found = opened(imagenet_det, tmp_path, largest=None, origin=1)
+    border = False
+    for name, shown in pictures.items():
+        objects = [sequence for title, sequence in found.items() if title.partition(".")[0] == name]
+        assert tuple(sequence.label for sequence in objects) == shown.labels
+        read = np.concatenate([sequence.groundtruth for sequence in objects])
+        expected, far = shown.boxes[:, :2] + shown.boxes[:, 2:], read[:, :2] + read[:, 2:]
+        at_border = expected > [79.5, 59.5]
+        assert read[:, :2] == pytest.approx(shown.boxes[:, :2], abs=0.5)
+        assert far[~at_border] == pytest.approx(expected[~at_border], abs=0.5)
+        assert (far[at_border] == np.broadcast_to([79, 59], far.shape)[at_border]).all()
+        assert objects[0].frames[0].shape == (60, 80, 3)
+        border |= at_border.any()
+    assert border
+    xml = (tmp_path / "Annotations" / "000000.xml").read_text()
+    assert "<filename>000000.jpg</filename>" in xml
+
+
 def test_temple(tmp_path, clips):
     """Temple-color-128 gives back boxes to half a pixel, and attributes."""
     layouts.write_temple(tmp_path, clips)
