@@ -17,7 +17,7 @@ from orchestrator.jobs import Job
 from orchestrator.params import Params, dataset_module
 from orchestrator.paths import Paths
 from orchestrator.plan import Sources
-from orchestrator.provenance import KEY, Expected, read_key
+from orchestrator.provenance import KEY, Expected
 from orchestrator.store import Store
 from trackers import features
 from trackers.sequence import Sequence
@@ -57,10 +57,11 @@ def _train(names: list[str], params: Params, here: Sources, options: Options, pa
     jobs = [job for trial in trials for job in trial.jobs]
     todo = prospect(params, trials, trials, jobs, store)
     outcome = carry_out(todo, options, paths, store, refused(todo.todo, params, here))
+    expected = Expected(params, here)
     for trial in trials:
         last = list(trial.training.values())[-1]
         folder = here.extractors / trial.tracker
-        if store.manifest(last.key) is not None and read_key(folder) != last.key:
+        if store.manifest(last.key) is not None and expected.wrong_weights(trial.tracker) is not None:
             with replaced_folder(folder) as place:
                 shutil.copyfile(store.folder(last.key) / "weights.pt", place / "weights.pt")
                 write_json(place / KEY, {"key": last.key})

@@ -47,24 +47,25 @@ class Expected:
         identity = plan.extraction(cache, [""], self.params, self.sources)[""].identity()
         arguments = identity["arguments"]
         extractor, dataset = self.params.seen(cache)
-        return {
+        facts = {
             "extractor": arguments["extractor"],
             "weights": identity["data"][plan.WEIGHTS + extractor.name],
             "data set": arguments["dataset"],
             "data": identity["data"][dataset.name],
             "code": identity["code"],
         }
+        return json.loads(json.dumps(facts))  # as they come back: tuples are lists there
 
     def wrong_features(self, cache: str) -> str | None:
         """Why the cache that lies here cannot be used: damaged, or made of something else; None where it can."""
         folder, make = self.sources.features / cache, f"'trackmeet features {cache}' makes it"
+        if not folder.exists():
+            return f"{folder}: expected a cache of features, found none; {make}"
         try:
             features = Features(folder)
             features.verify()
         except FeaturesError as error:
             return f"{error}; {make}"
-        except FileNotFoundError:
-            return f"{folder}: expected a cache of features, found none; {make}"
         made, now = dict(features.facts), self.facts(cache)
         other = [name for name in now if made.get(name) != now[name]]
         if other:
