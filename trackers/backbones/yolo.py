@@ -3,7 +3,8 @@
 yolo: Figure 3, 24 convolutions and one hidden layer. small: the released YOLO-small that Ning et al. 2016 (ROLO) see
 through, the same convolutions and hidden layers of 512 and 4096. fast: Fast YOLO, of which the paper says nothing
 but nine convolutions with fewer filters (Section 2.1): as the public tiny model has it, maxima taken after the first
-six, hidden layers of 256 and 4096.
+six, hidden layers of 256 and 4096. miniature: ours, for images of about a hundred pixels, a sixteenth of whose
+width a cell is: five convolutions, maxima taken after four.
 
 Weights are read from PyTorch's files and from darknet's. The last layer's numbers are darknet's: the classes of
 all cells, then the confidences, then the boxes; see `YOLO.split`.
@@ -14,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from math import prod
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -56,10 +58,18 @@ FAST_CONVOLUTIONS = (
     *(Convolution(filters, 3, pooled=True) for filters in (16, 32, 64, 128, 256, 512)),
     *(Convolution(1024, 3),) * 3,
 )
-CONVOLUTIONS = {"yolo": YOLO_CONVOLUTIONS, "small": YOLO_CONVOLUTIONS, "fast": FAST_CONVOLUTIONS}
-HIDDEN: dict[str, tuple[int, ...]] = {"yolo": (), "small": (512,), "fast": (256,)}  # before the last hidden layer
-PRETRAINED = {"yolo": 20, "small": 20, "fast": 7}  # Section 2.2; of the tiny model, those of darknet's reference
-STRIDE = 64
+MINIATURE_CONVOLUTIONS = (
+    *(Convolution(filters, 3, pooled=True) for filters in (64, 128, 256, 512)),
+    Convolution(512, 3),
+)
+CONVOLUTIONS = {
+    "yolo": YOLO_CONVOLUTIONS,
+    "small": YOLO_CONVOLUTIONS,
+    "fast": FAST_CONVOLUTIONS,
+    "miniature": MINIATURE_CONVOLUTIONS,
+}
+HIDDEN: dict[str, tuple[int, ...]] = {"yolo": (), "small": (512,), "fast": (256,), "miniature": ()}  # before the last
+PRETRAINED = {"yolo": 20, "small": 20, "fast": 7, "miniature": 5}  # Section 2.2; fast: those of darknet's reference
 
 
 @dataclass(frozen=True)
@@ -68,19 +78,16 @@ class Config:
 
     width: what the numbers of filters, and of hidden units but the last ones, are multiplied by; at least 2 are
     left. features: the last hidden layer's units. grid, boxes, classes: S, B and the names of the C classes.
-    stride: by how much the convolutions shrink an image; below 64, for small images, the last of them shrink nothing
-    (if the first did not, all would cost many times as much a pixel).
     dropout: rate after the last hidden layer while training (Section 2.2; the paper has one, darknet's others agree).
     weights: a file that `read` understands; None: they are trained here.
     """
 
-    layout: Literal["yolo", "small", "fast"] = "yolo"
+    layout: Literal["yolo", "small", "fast", "miniature"] = "yolo"
     width: float = 1.0
     features: int = 4096
     grid: int = 7
     boxes: int = 2
     classes: tuple[str, ...] = VOC
-    stride: int = STRIDE
     dropout: float = 0.5
     weights: str | None = None
 
@@ -94,15 +101,13 @@ class Config:
                 raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
         if not self.classes or len(set(self.classes)) < len(self.classes):
             raise ValueError(f"classes: expected names, each once, got {list(self.classes)}")
-        if self.stride not in (2, 4, 8, 16, 32, STRIDE):
-            raise ValueError(f"stride: expected a power of 2 from 2 to {STRIDE}, got {self.stride}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout: expected a share in [0, 1), got {self.dropout}")
 
     @property
     def size(self) -> int:
         """Width, and height, of the images that the network sees, in pixels."""
-        return self.grid * self.stride
+        return self.grid * prod(layer.stride * (1 + layer.pooled) for layer in self.convolutions)
 
     @property
     def outputs(self) -> int:
@@ -111,15 +116,8 @@ class Config:
 
     @property
     def convolutions(self) -> list[Convolution]:
-        """The layers, as wide as `width` says; where images are shrunk enough, the others shrink nothing."""
-        left, layers = self.stride, []
-        for filters, kernel, stride, pooled in CONVOLUTIONS[self.layout]:
-            stride = min(stride, left)
-            left //= stride
-            pooled = pooled and left > 1
-            left //= 1 + pooled
-            layers.append(Convolution(self._narrowed(filters), kernel, stride, pooled))
-        return layers
+        """The layers, as wide as `width` says."""
+        return [layer._replace(filters=self._narrowed(layer.filters)) for layer in CONVOLUTIONS[self.layout]]
 
     @property
     def hidden(self) -> list[int]:

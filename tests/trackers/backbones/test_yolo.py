@@ -49,32 +49,30 @@ def test_filters_of_figure_3():
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("layout", ["yolo", "fast"])
-@pytest.mark.parametrize("stride", [2, 8, 32, 64])
-def test_the_grid_stays_whatever_the_stride(layout, stride):
-    """A smaller stride takes a smaller image to the same grid, with the same weights."""
-    config = tiny(layout, stride=stride)
-    assert config.size == 2 * stride
+@pytest.mark.parametrize(("layout", "size"), [("yolo", 128), ("fast", 128), ("miniature", 32)])
+def test_a_cell_is_as_large_as_its_layout_shrinks_images(layout, size):
+    """Convolutions take an image to its grid: 64 pixels a cell, 16 in the miniature."""
+    config = tiny(layout)
+    assert config.size == size
     model = randomized(config)
     assert model.convolved(images(1, config.size)).shape[2:] == (2, 2)
     assert model(images(3, config.size))[1].shape == (3, 2 * 2 * (2 * 5 + 3))
     shapes = {f"{name}.weight": shape for name, shape in yolo._layers(config)}
     assert {name: tensor.shape for name, tensor in model.state_dict().items() if tensor.ndim > 1} == shapes
-    assert shapes == {f"{name}.weight": shape for name, shape in yolo._layers(tiny(layout))}
 
 
 def test_the_network_is_its_layers_in_order():
     """Inputs in [-1, 1], leaky ReLU of slope 0.1 after all layers but the last, flattened channel by channel."""
-    config = tiny(stride=32)
+    config = tiny()
     model = randomized(config)
-    x = images(2, 64) / 127.5 - 1
+    x = images(2, 128) / 127.5 - 1
     for number, convolution in enumerate(model.convolutions):
         x = F.leaky_relu(F.conv2d(x, convolution.weight, convolution.bias, padding=1), 0.1)
-        x = F.max_pool2d(x, 2) if number < 5 else x
+        x = F.max_pool2d(x, 2) if number < 6 else x
     x = x.reshape(2, -1)  # (c, h, w)
     for layer in model.connected[:-1]:
         x = F.leaky_relu(layer(x), 0.1)
-    features, output = model(images(2, 64))
+    features, output = model(images(2, 128))
     torch.testing.assert_close(features, x)
     torch.testing.assert_close(output, model.connected[-1](x))
 
@@ -165,7 +163,7 @@ def test_headers_say_how_a_file_is_read(header, transposed, tmp_path):
 
 def test_batch_normalization_is_folded_in(tmp_path):
     """A normalized file's network answers as convolution, (x - mean) / (deviation + 1e-6) * scale + bias would."""
-    config = tiny(stride=8)
+    config = tiny("miniature")
     model = randomized(config)
     rng = torch.Generator().manual_seed(3)
     normalization = {
@@ -174,7 +172,7 @@ def test_batch_normalization_is_folded_in(tmp_path):
     }
     path = tmp_path / "normalized.weights"
     path.write_bytes(darknet(config, model.state_dict(), ints(0, 1, 0, 0), normalization))
-    x = images(2, 16)
+    x = images(2, 32)
     found = randomized(config, seed=5)
     found.load_state_dict(yolo.read(path, config))
     x = x / 127.5 - 1
@@ -183,7 +181,7 @@ def test_batch_normalization_is_folded_in(tmp_path):
         x = (F.conv2d(x, layer.weight, padding=1) - mean) / (variance.sqrt() + 1e-6)
         x = F.leaky_relu(x * scale + layer.bias[:, None, None], 0.1)
         x = F.max_pool2d(x, 2) if plan.pooled else x
-    torch.testing.assert_close(found.convolved(images(2, 16)), x, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(found.convolved(images(2, 32)), x, rtol=1e-4, atol=1e-5)
 
 
 def test_a_darknet_file_of_another_length_is_refused(tmp_path):
@@ -274,14 +272,13 @@ def test_weights_that_are_no_numbers_are_refused(kind, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"layout": "v2"}, "layout: expected yolo, small, fast, got 'v2'"),
+        ({"layout": "v2"}, "layout: expected yolo, small, fast, miniature, got 'v2'"),
         ({"width": 0.0}, "width: expected a positive number, got 0"),
         ({"grid": 0}, "grid: expected at least 1, got 0"),
         ({"boxes": 0}, "boxes: expected at least 1, got 0"),
         ({"features": 0}, "features: expected at least 1, got 0"),
         ({"classes": ()}, "classes: expected names, each once, got"),
         ({"classes": ("a", "a")}, "classes: expected names, each once, got"),
-        ({"stride": 48}, "stride: expected a power of 2 from 2 to 64, got 48"),
         ({"dropout": 1.0}, "dropout: expected a share in"),
     ],
 )

@@ -2,12 +2,12 @@
 
 Its features are the last hidden layer's, after the leaky ReLU; its detections those of the released code of ROLO.
 Weights are read from a file, or learnt here in the first two of ROLO's three phases: convolutions by classification,
-then everything by YOLO's own loss.
+of training data in the role "classes" (theirs: ImageNet), then everything by YOLO's own loss, "objects" (VOC).
 
     packed       what training looks at        examples   Section 2.2: minibatches
     pretraining  phase one                     loss       Equation 3
-    detector     the network at work           decoding   Sections 2 and 2.3
-    precision    mean average precision
+    shared       for small data                decoding   Sections 2 and 2.3
+    detector     the network at work           precision  mean average precision
 
 Readings of ours: the learning rate is not raised from 1e-3 to 1e-2 in the first epochs, and falls once, for the last
 30 of 135 epochs (Section 2.2 has 1e-2 for 75, 1e-3 for 30 and 1e-4 for 30); an epoch is 300 updates, about VOC's 2007
@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -35,6 +36,7 @@ from trackers.extractors.yolo.packed import Pack
 from trackers.extractors.yolo.precision import mean_average_precision
 from trackers.extractors.yolo.pretraining import Pretraining
 from trackers.extractors.yolo.pretraining import pretrain as pretrain_on
+from trackers.extractors.yolo.shared import Shared
 from trackers.training import Inputs, Reporter, Step, Training, Weights, fit
 
 LEAST = 0.005  # the score down to which detections count for average precision
@@ -43,7 +45,10 @@ AT_ONCE = 32  # images seen in one pass when precision is measured
 
 @dataclass(frozen=True)
 class Detection:
-    """Phase two. held_out: of so many images one, on which precision is measured and nothing learnt."""
+    """Phase two. held_out: of so many images one, on which precision is measured and nothing learnt.
+
+    shared: whether connected layers are learnt as convolutions that all cells share, and written out at the end.
+    """
 
     held_out: int = 10
     augmentation: Augmentation = field(default_factory=Augmentation)
@@ -58,6 +63,7 @@ class Detection:
             report_every=300,
         )
     )
+    shared: bool = False
 
     def __post_init__(self) -> None:
         if self.held_out < 2:
@@ -102,12 +108,12 @@ def steps(config: Config) -> list[Step]:
         return [Step("read", read, reads=(), files=(path,), settings=("network",), seeded=False)]
     learning = ("network", "optimizer", "momentum", "weight_decay")
     return [
-        Step("pack", pack, reads=("images",), settings=(), seeded=False),
-        Step("pretrain", pretrain, ("pack",), reads=(), settings=(*learning, "pretraining")),
+        *(Step(role, partial(pack, role), reads=(role,), settings=(), seeded=False) for role in ("classes", "objects")),
+        Step("pretrain", pretrain, ("classes",), reads=(), settings=(*learning, "pretraining")),
         Step(
             "detect",
             detect,
-            ("pack", "pretrain"),
+            ("objects", "pretrain"),
             reads=(),
             settings=(*learning, "detection", "coordinates", "nothing", "overlap"),
         ),
@@ -120,14 +126,14 @@ def read(inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
     return yolo.read(path, config.network)
 
 
-def pack(inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
-    """The images and their objects; see `packed`."""
-    return packed.pack(inputs.data["images"], reporter)
+def pack(role: str, inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
+    """The images of this role and their objects; see `packed`."""
+    return packed.pack(inputs.data[role], reporter)
 
 
 def pretrain(inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
     """Phase one; see `pretraining`."""
-    images = Pack(inputs.weights["pack"], config.network.classes)
+    images = Pack(inputs.weights["classes"])
 
     def optimizers(parameters: Iterable[nn.Parameter], rate: float) -> torch.optim.Optimizer:
         return _optimizer(config, parameters, rate)
@@ -140,10 +146,10 @@ def detect(inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
     network, training, device = config.network, config.detection.training, inputs.device
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(inputs.seed)
-        model = yolo.YOLO(network)
+        model = (Shared if config.detection.shared else yolo.YOLO)(network)
     model.load_state_dict({**model.state_dict(), **inputs.weights["pretrain"]})
     model.to(device)
-    images = Pack(inputs.weights["pack"], network.classes)
+    images = Pack(inputs.weights["objects"], network.classes)
     is_held_out = np.arange(len(images)) % config.detection.held_out == 0
     held_out, learning = np.flatnonzero(is_held_out), np.flatnonzero(~is_held_out)
     examples = Examples(
@@ -161,7 +167,8 @@ def detect(inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
         return {"mAP": precision(Detector(model, LEAST, config.overlap, device), images, held_out)}
 
     optimizer = _optimizer(config, model.parameters(), training.learning_rate)
-    return fit(model, optimizer, batch, costs, training, reporter, validate)
+    learnt = fit(model, optimizer, batch, costs, training, reporter, validate)
+    return model.cpu().written_out() if isinstance(model, Shared) else learnt
 
 
 def precision(see: Extractor, pack: Pack, images: np.ndarray) -> float:

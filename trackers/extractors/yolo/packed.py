@@ -93,15 +93,16 @@ def _read(sequence: Sequence, t: int) -> tuple[bytes, tuple[int, int]]:
 
 
 class Pack:
-    """What `pack` made, of the images that have objects of these classes, without any others in them.
+    """What `pack` made, of the images that have objects of these classes, without any others in them; None: of all.
 
-    sizes: int64 (f, 2) width, height. boxes: float64 (n, 4), and classes: int64 (n,), numbers in `classes`; those of
+    sizes: int64 (f, 2) width, height. boxes: float64 (n, 4), and classes: int64 (n,), numbers in `names`; those of
     image i are starts[i] : starts[i + 1]. Raises ValueError where a class has no object.
     """
 
-    def __init__(self, tensors: Weights, classes: tuple[str, ...]) -> None:
+    def __init__(self, tensors: Weights, classes: tuple[str, ...] | None = None) -> None:
         arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
         names = json.loads(arrays["names"].tobytes())
+        self.names = classes = tuple(names) if classes is None else classes
         missing = [name for name in classes if name not in names]
         if missing:
             raise ValueError(

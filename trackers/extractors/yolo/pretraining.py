@@ -50,12 +50,12 @@ class Pretraining:
 class Classifier(nn.Module):
     """The class of what is in the middle of a crop."""
 
-    def __init__(self, network: yolo.YOLO) -> None:
+    def __init__(self, network: yolo.YOLO, classes: int) -> None:
         super().__init__()
         self.layers = yolo.PRETRAINED[network.config.layout]
         self.network = network
         filters = network.config.convolutions[self.layers - 1].filters
-        self.classes = nn.Linear(filters, len(network.config.classes))
+        self.classes = nn.Linear(filters, classes)
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, 3, S, S) RGB in 0..255 -> scores (N, classes)."""
@@ -74,7 +74,7 @@ def pretrain(
     """The weights of the first convolutions, by their names in `YOLO`."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = Classifier(yolo.YOLO(network))
+        model = Classifier(yolo.YOLO(network), len(pack.names))
     del model.network.convolutions[model.layers :], model.network.connected
     model.to(device)
     is_held_out = pack.frame % settings.held_out == 0  # (n,)

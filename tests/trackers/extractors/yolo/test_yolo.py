@@ -10,11 +10,12 @@ from trackers.boxes import iou
 from trackers.extractors import find, yolo
 from trackers.extractors.yolo import Config, Detection, Pretraining, steps
 from trackers.extractors.yolo.examples import Augmentation
+from trackers.extractors.yolo.shared import Shared
 from trackers.sequence import Sequence
 from trackers.synthetic.sprites import picture
 from trackers.training import Inputs, Silent, Training
 
-NETWORK = backbone.Config("fast", width=1 / 256, features=8, grid=3, stride=16, classes=("disc", "star"))
+NETWORK = backbone.Config("miniature", width=1 / 64, features=9, grid=3, classes=("disc", "star"))
 LITTLE = Training(batch=4, updates_per_epoch=4, epochs=1, report_every=2, learning_rate=1e-3)
 
 
@@ -32,7 +33,8 @@ def data():
         sequences += [
             Sequence(f"{i}.{k}", frames, shown.boxes[k : k + 1], label=shown.labels[k]) for k in range(len(shown.boxes))
         ]
-    return {"images": Collection("images", tuple(sequences))}
+    stills = Collection("images", tuple(sequences))
+    return {"classes": stills, "objects": stills}
 
 
 class KilledError(Exception):
@@ -70,15 +72,15 @@ def test_both_phases_end_in_a_detector(data):
     """Packed, pretrained, trained to detect: the weights make an extractor; accuracy and mAP are reported."""
     reporters = {"pretrain": Recorder(), "detect": Recorder()}
     weights = trained(small(), data, reporters)
-    assert set(weights["pretrain"]) == {f"convolutions.{i}.{part}" for i in range(7) for part in ("weight", "bias")}
+    assert set(weights["pretrain"]) == {f"convolutions.{i}.{part}" for i in range(5) for part in ("weight", "bias")}
     assert reporters["pretrain"].names == {"loss", "accuracy"}
     assert reporters["detect"].names == {"loss", "coordinates", "confidence", "nothing", "classes", "mAP"}
     assert find("yolo").Config is Config
-    images = [sequence.frames[0] for sequence in data["images"]]
+    images = [sequence.frames[0] for sequence in data["objects"]]
     seen = yolo.extractor(dataclasses.replace(small(), threshold=0.0), weights["detect"], "cpu")(images)
     assert len(seen) == len(images)
     for one in seen:
-        assert one.features.shape == (8,)
+        assert one.features.shape == (9,)
         assert one.features.dtype == np.float16
         assert one.boxes.shape == (len(one.scores), 4)
         assert (np.diff(one.scores) <= 0).all()
@@ -107,10 +109,41 @@ def test_objects_are_learnt_by_heart():
     training = Training(batch=4, updates_per_epoch=60, epochs=1, report_every=60, learning_rate=3e-3)
     phase = Detection(4, Augmentation(0.0, 1.0, flip=False), training)
     config = small(network=dataclasses.replace(NETWORK, width=1 / 32, dropout=0.0, features=32), detection=phase)
-    weights = trained(config, {"images": Collection("two", tuple(stills))})["detect"]
+    weights = trained(config, dict.fromkeys(("classes", "objects"), Collection("two", tuple(stills))))["detect"]
     for one, box, label in zip(yolo.extractor(config, weights, "cpu")(list(images)), boxes, (0, 1), strict=True):
         assert iou(one.boxes[0].astype(float), box) > 0.5
         assert one.classes[0] == label
+
+
+def test_shared_layers_are_written_out_as_connected_ones():
+    """What convolutions over cells have learnt, a YOLO with fully connected layers answers, whatever its layout."""
+    for layout, features in (("miniature", 18), ("fast", 9)):
+        network = dataclasses.replace(NETWORK, layout=layout, width=18 / 256 if layout == "fast" else 1 / 64)
+        network = dataclasses.replace(network, features=features)
+        torch.manual_seed(1)
+        learning = Shared(network)
+        torch.nn.init.normal_(learning.connected[-1].weight, std=0.3)
+        whole = backbone.YOLO(network)
+        whole.load_state_dict(learning.written_out())
+        images = torch.rand(2, 3, network.size, network.size) * 255
+        kept = (torch.rand(2, features) > 0.5) * 2.0
+        for one, other in zip(learning(images, kept), whole(images, kept), strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+
+
+def test_shared_layers_take_units_for_every_cell():
+    """Hidden units that cannot be dealt out to the cells are refused."""
+    with pytest.raises(ValueError, match="shared: expected hidden units in multiples of 9, the cells, got 8"):
+        Shared(dataclasses.replace(NETWORK, features=8))
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_shared_or_not_the_weights_are_those_of_a_yolo(shared, data):
+    """Both ways of learning end in weights of the same names and shapes."""
+    detection = dataclasses.replace(small().detection, shared=shared)
+    found = trained(small(detection=detection), data)["detect"]
+    expected = backbone.YOLO(NETWORK).state_dict()
+    assert {n: tuple(w.shape) for n, w in found.items()} == {n: tuple(w.shape) for n, w in expected.items()}
 
 
 def test_results_do_not_depend_on_the_batch(data):
@@ -120,7 +153,7 @@ def test_results_do_not_depend_on_the_batch(data):
     model = backbone.YOLO(config.network)
     torch.nn.init.normal_(model.connected[-1].weight, std=0.3)
     see = yolo.extractor(config, model.state_dict(), "cpu")
-    images = [sequence.frames[0] for sequence in data["images"]][::2]
+    images = [sequence.frames[0] for sequence in data["objects"]][::2]
     images[1] = np.ascontiguousarray(images[1][:31, :50])
     together = see(images)
     assert sum(len(one.boxes) for one in together) > 0
@@ -150,7 +183,7 @@ def test_features_stay_finite():
     """What half precision cannot hold is the largest that it can."""
     config = small()
     state = backbone.YOLO(config.network).state_dict()
-    state["connected.1.bias"] += 1e6
+    state["connected.0.bias"] += 1e6
     [one] = yolo.extractor(config, state, "cpu")([np.zeros((20, 20, 3), np.uint8)])
     assert (one.features == 65504).all()
 
@@ -167,9 +200,9 @@ def test_weights_of_a_file_take_no_training(tmp_path):
 
 
 def test_steps_depend_on_what_they_use():
-    """What is a detection changes no weights; the loss changes no pretraining; nothing changes the pack."""
+    """What is a detection changes no weights; the loss changes no pretraining; nothing changes the packs."""
     settings = {step.name: set(step.settings) for step in steps(Config())}
-    assert settings["pack"] == set()
+    assert settings["classes"] == settings["objects"] == set()
     assert "threshold" not in settings["detect"] | settings["pretrain"]
     assert not {"coordinates", "nothing", "detection"} & settings["pretrain"]
     assert "pretraining" not in settings["detect"]
