@@ -172,8 +172,12 @@ def _entries(study: Study, params: Params, tracker: str, trained: bool) -> Itera
     experiments = [experiment for experiment in study.experiments if experiment.has(tracker)]
     whole = [experiment for experiment in experiments if experiment.folds == 1]
     if trained:
+        # Experiments that train on the same test what is trained once.
+        alike: dict[str, list[Experiment]] = {}
         for experiment in whole:
-            yield _Entry(_train(experiment, params), dict.fromkeys(experiment.test, experiment))
+            alike.setdefault(str(experiment.roles), []).append(experiment)
+        for several in alike.values():
+            yield _Entry(_train(several[0], params), {test: each for each in several for test in each.test})
     elif whole:
         yield _Entry({}, {test: experiment for experiment in whole for test in experiment.test})
     for experiment in experiments:
