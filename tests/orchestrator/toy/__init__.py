@@ -1,1 +1,1 @@
-"""A whole study in miniature, outside the package: data, a family that trains, and a tracker of two methods."""
+"""A whole study in miniature, outside the package: data, families, an extractor, and a tracker of two methods."""
