@@ -11,7 +11,7 @@ def test_both_sides_train_on_the_same(tmp_path, monkeypatch):
 
     Each has as many different frames, and in each the detector finds the target.
     """
-    config = yolo.Config(network=network.Config("small", width=1 / 32, features=12, grid=3, stride=16))
+    config = yolo.Config(network=network.Config("miniature", width=1 / 32, features=12, grid=3))
     see = yolo.extractor(config, rolo.pointing(config.network), "cpu")
     videos = rolo.sequences(2, 8, (96, 72))
     cache = rolo.seen(videos, see, tmp_path / "cache")

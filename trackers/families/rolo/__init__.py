@@ -157,7 +157,7 @@ def train(inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
         return {"loss": torch.stack(list(parts.values())).sum(), **parts}
 
     capture = training.capture and inputs.device != "cpu"
-    optimizer = torch.optim.Adam(model.parameters(), training.learning_rate, capturable=capture)
+    optimizer = torch.optim.Adam(model.parameters(), training.learning_rate, fused=True, capturable=capture)
     return fit(model, optimizer, partial(windows.batch, device=inputs.device), costs, training, reporter)
 
 

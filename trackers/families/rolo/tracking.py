@@ -172,9 +172,7 @@ class ROLO(ByDetection):
         steps = self.frames.shape[1]
         order = (self.newest[list(lanes), None] + np.arange(1 - steps, 1)) % steps  # (L, steps)
         windows = self.frames[torch.as_tensor(lanes)[:, None], torch.from_numpy(order)]  # (L, steps, width)
-        # In TF32 a box would depend, in its first decimals, on how many lanes share the batch.
-        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            said = self.model(windows)
+        said = self.model(windows)
         if said.heatmap is not None:
             for lane, image, heatmap in zip(lanes, images, said.heatmap.cpu(), strict=True):
                 self.heatmaps[lane] = self._square(heatmap), image.shape[:2]

@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from trackers import families
 from trackers.evaluation.measures import MEASURES
 from trackers.families import rolo
-from trackers.families.rolo import Config
-from trackers.families.rolo.network import Model
+from trackers.families.rolo import Config, heatmaps
+from trackers.families.rolo.network import LSTM, Model, Recurrence
 from trackers.families.rolo.tracking import ROLO, SORT, YOLO
 from trackers.training import Inputs, Silent, Training
 
@@ -33,35 +34,74 @@ def test_defaults_are_the_papers():
     with torch.device("meta"):
         shapes = [Model(4096, regress).width for regress in REGRESS]
         assert Model(4096).by_location.weight_hh_l0.shape == (4 * 4102, 4102)
-    assert shapes == [4102, 5120, 5126]
+    assert shapes == [4 * 4102, 4 * 5120, 4 * 5120 + 6]
+
+
+@pytest.mark.parametrize("steps", [1, 2, 6])
+def test_the_lstm_is_torchs(steps):
+    """States and all gradients are those of nn.LSTM with the same parameters, to float32's rounding."""
+    torch.manual_seed(0)
+    ours, other = LSTM(7), nn.LSTM(7, 7)
+    other.load_state_dict(ours.state_dict())
+    mine = torch.randn(steps, 3, 7, requires_grad=True)
+    theirs = mine.detach().clone().requires_grad_()
+    found, expected = ours(ours.projected(mine)), other(theirs)[0]
+    torch.testing.assert_close(found, expected)
+    weight = torch.randn(steps, 3, 7)
+    (found * weight).sum().backward()
+    (expected * weight).sum().backward()
+    torch.testing.assert_close(mine.grad, theirs.grad)
+    for name, parameter in other.named_parameters():
+        gradient = ours.get_parameter(name).grad  # none of what is not used in a single step
+        torch.testing.assert_close(torch.zeros_like(parameter) if gradient is None else gradient, parameter.grad)
+
+
+def test_the_lstms_gradients_are_its_slopes():
+    """In float64, gradients of the gates' inputs and of the recurrent weights are what differences say."""
+    torch.manual_seed(0)
+    projected, weight = torch.randn(3, 2, 8, dtype=torch.float64), torch.randn(8, 2, dtype=torch.float64)
+    assert torch.autograd.gradcheck(Recurrence.apply, (projected.requires_grad_(), weight.requires_grad_()))
+
+
+def windows():
+    """Visual vectors and detections of five windows of three frames."""
+    return torch.rand(5, 3, 8), torch.rand(5, 3, 6)
+
+
+def states(lstm, *parts):
+    """Those of an LSTM (N, T, H), whose inputs have these parts (N, T, ..)."""
+    return lstm(lstm.projected(torch.cat(parts, -1).transpose(0, 1))).transpose(0, 1)
 
 
 def test_the_prediction_is_where_the_detection_is_in_the_input():
     """It is the last state at the places of x, y, w, h, or of the heatmap; gates are open at first."""
     model = Model(8, "location")
-    inputs = torch.rand(5, 3, 14)
-    states, _ = model.by_location(inputs)
-    said = model(inputs)
-    assert torch.equal(said.location, states[:, -1, 9:13]) and torch.equal(said.visual, states[:, -1, :8])
+    visual, detections = windows()
+    last = states(model.by_location, visual, detections)[:, -1]
+    said = model(model.inputs(visual, detections))
+    torch.testing.assert_close(said.location, last[:, 9:13])
+    torch.testing.assert_close(said.visual, last[:, :8])
     assert said.heatmap is None
     bias = model.by_location.bias_ih_l0 + model.by_location.bias_hh_l0
     assert (bias[14:28] == 1).all()
 
     model = Model(8, "heatmap", 4)
-    inputs = model.inputs(torch.rand(5, 3, 8), torch.rand(5, 3, 6))
-    states, _ = model.by_heatmap(inputs)
-    assert inputs.shape == (5, 3, 24) and torch.equal(model(inputs).heatmap, states[:, -1, 8:])
+    last = states(model.by_heatmap, visual, heatmaps.drawn(detections[..., 1:5], 4))[:, -1]
+    said = model(model.inputs(visual, detections))
+    torch.testing.assert_close(said.heatmap, last[:, 8:])
+    assert said.location is None
 
 
 def test_two_lstms_are_stacked():
     """The second sees the first's state in the place of the features, and the detections themselves (Section 5)."""
     model = Model(8, "both", 4)
-    visual, detections = torch.rand(5, 3, 8), torch.rand(5, 3, 6)
-    first, _ = model.by_heatmap(model.inputs(visual, detections)[..., :-6])
-    second, _ = model.by_location(torch.cat([first[..., :8], detections], -1))
+    visual, detections = windows()
+    first = states(model.by_heatmap, visual, heatmaps.drawn(detections[..., 1:5], 4))
+    second = states(model.by_location, first[..., :8], detections)
     said = model(model.inputs(visual, detections))
-    assert torch.equal(said.heatmap, first[:, -1, 8:]) and torch.equal(said.location, second[:, -1, 9:13])
-    assert torch.equal(said.visual, torch.cat([first[:, -1, :8], second[:, -1, :8]], -1))
+    torch.testing.assert_close(said.heatmap, first[:, -1, 8:])
+    torch.testing.assert_close(said.location, second[:, -1, 9:13])
+    torch.testing.assert_close(said.visual, torch.cat([first[:, -1, :8], second[:, -1, :8]], -1))
 
 
 def test_the_cost_by_hand():
@@ -104,7 +144,7 @@ def test_the_auxiliary_cost_keeps_the_visual_state_small(walks):
         model = Model(8)
         model.load_state_dict(trained(small(updates=60, auxiliary=auxiliary), walks))
         torch.manual_seed(0)
-        sizes.append(model(torch.rand(9, 3, 14)).visual.square().mean().item())
+        sizes.append(model(model.inputs(*windows())).visual.square().mean().item())
     assert sizes[1] < sizes[0] / 2
 
 
