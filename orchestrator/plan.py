@@ -401,7 +401,7 @@ class _Use:
             dataset_module(self.dataset.format).__name__,
             *(["trackers.evaluation.clips"] if self.dataset.clip is not None else []),
             *(["trackers.evaluation.folds"] if self.part is not None else []),
-            *(["trackers.features"] if self.sight is not None else []),
+            *(["trackers.features", "trackers.evaluation.missed"] if self.sight is not None else []),
         ]
 
     def data(self, sources: Sources) -> dict[str, Data]:

@@ -293,6 +293,8 @@ def test_experiments_with_the_same_training_data_are_one_trial(seeing):
         "Seer / OTB": [("part", "one_pass")],
     }
     assert len({job.key for trial in found for job in trial.training.values()}) == 2
+    for job in found[0].tracking.values():  # all that decides what the network sees, and which frames are tagged
+        assert {"toy.network", "trackers.features", "trackers.evaluation.missed"} <= job.code.keys()
 
 
 def test_commands(seeing, call):
