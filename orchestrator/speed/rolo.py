@@ -28,7 +28,11 @@ from trackers.sequence import Frames, Sequence
 
 LANES, LENGTH, SIZE = 32, 8, (320, 240)  # sequences, frames of each, and their size
 TRACKED = 3  # of these frames
-STEPS, BATCH = 6, 16  # frames of a window; windows of a minibatch, as in the authors' later code
+STEPS = 6  # frames of a window
+PAPERS = yolo.Config(network=network.Config("small"))
+BATCHES = {1: None, 16: 20.0, 64: None}  # windows of a minibatch: the paper's, its authors' later code's, more
+SAMPLES = yolo.Config(network=network.Config("miniature", width=0.125, grid=5, features=400))
+SAMPLES_BATCHES = {32: None}
 PAPER = {"end to end": 20.0, "LSTM alone": 60.0}  # frames per second, on a GPU (Section 4)
 
 
@@ -38,19 +42,25 @@ def measure(repeats: int = 5) -> list[dict[str, Any]]:
     YOLO-small sees 448 x 448 pixels and has random weights, but its last layer says where the target is. Both
     sides of training make the same updates of the same LSTM, 134 million weights and Adam; one reads features from
     the cache, the other runs our detector on all of a minibatch's frames, decoded from memory. Minibatches alone
-    are these, without the update. In tracking the LSTM alone reads what YOLO sees from the cache. What takes a
-    minute is done once in five repeats. Two threads, or a GPU where there is one.
+    are these, without the update. Training is also measured at the widths of the sample's parameters. In tracking
+    the LSTM alone reads what YOLO sees from the cache. What takes a minute is done once in five repeats. Two
+    threads, or a GPU where there is one.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
         with tempfile.TemporaryDirectory() as folder:
-            config = yolo.Config(network=network.Config("small"))
-            see = yolo.extractor(config, pointing(config.network), device)
             videos = sequences(LANES, LENGTH, SIZE)
-            cache = seen(videos, see, Path(folder) / "cache")
-            return [*_training(videos, see, cache, device, repeats), *_tracking(videos, see, cache, device, repeats)]
+            rows = []
+            for name, config, batches in (("paper", PAPERS, BATCHES), ("sample", SAMPLES, SAMPLES_BATCHES)):
+                see = yolo.extractor(config, pointing(config.network), device)
+                cache = seen(videos, see, Path(folder) / name)
+                for batch, target in batches.items():
+                    rows += _training(f"{name}'s widths", videos, see, cache, batch, target, device, repeats)
+                if name == "paper":
+                    rows += _tracking(videos, see, cache, device, repeats)
+            return rows
     finally:
         torch.set_num_threads(threads)
 
@@ -102,10 +112,17 @@ def windows(videos: list[Sequence], cache: Features, batch: int, see: Extractor 
 
 
 def _training(
-    videos: list[Sequence], see: Extractor, cache: Features, device: str, repeats: int
+    name: str,
+    videos: list[Sequence],
+    see: Extractor,
+    cache: Features,
+    size: int,
+    target: float | None,
+    device: str,
+    repeats: int,
 ) -> list[dict[str, Any]]:
     model = Model(cache.size).to(device)
-    optimizer = torch.optim.Adam(model.parameters(), 1e-5)
+    optimizer = torch.optim.Adam(model.parameters(), 1e-5, fused=True)
 
     def update(visual: Tensor, detections: Tensor, locations: Tensor) -> None:
         said = model(model.inputs(visual, detections)).location
@@ -114,7 +131,7 @@ def _training(
         squared_distance(said, locations).backward()
         optimizer.step()
 
-    sides = {"ours": windows(videos, cache, BATCH), "other": windows(videos, cache, BATCH, see)}
+    sides = {"ours": windows(videos, cache, size), "other": windows(videos, cache, size, see)}
     making: dict[str, list[float]] = {side: [] for side in sides}  # sequences a second, in minibatches alone
     learning: dict[str, list[float]] = {side: [] for side in sides}  # and with updates
     for repeat in range(repeats + 1):
@@ -123,14 +140,14 @@ def _training(
                 continue
             watch = Stopwatch(wait_for_gpu)
             batch = watch.time(some.batch, repeat, device)
-            made = BATCH / watch.seconds
+            made = size / watch.seconds
             watch.time(update, *batch)
             if repeat:  # the first turn is to warm up
                 making[side].append(made)
-                learning[side].append(BATCH / watch.seconds)
-    what = f"minibatches of {BATCH} windows, from the cache, against running the detector"
+                learning[side].append(size / watch.seconds)
+    what = f"minibatches of {size}, {name}, from the cache, against running the detector"
     return [
-        _row(f"training, {what}", learning["ours"], learning["other"], "sequences/s", 20.0),
+        _row(f"training, {what}", learning["ours"], learning["other"], "sequences/s", target),
         _row(f"making {what}", making["ours"], making["other"], "sequences/s", None),
     ]
 
