@@ -1,18 +1,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from orchestrator.params import PROFILES, load
 from orchestrator.report import paper
-from trackers.families import goturn, kcf, rectracker
+from trackers.backbones import yolo
+from trackers.benchmarks import otb
+from trackers.families import goturn, kcf, rectracker, rolo
 
 PAPER = load(PROFILES / "paper.yaml")
 STUDIES = {study.name: study for study in PAPER.studies}
 STUDY = STUDIES["rectracker"]
 TRACKERS = {variant.name: variant.config for variant in STUDY.trackers}
 GOTURNS = {variant.name: variant.config for variant in STUDIES["goturn"].trackers}
+ROLOS = {variant.name: variant.config for variant in STUDIES["rolo"].trackers}
 
 # What Gan et al. 2015 print, in their words.
 FRAMES = {  # Section 4
@@ -68,6 +72,31 @@ ABLATIONS = {  # Sections 6.2 and 6.4, Table 1, Figure 5
     "37": ("GOTURN-37", {"videos": 37}),
     "157": ("GOTURN-157", {"videos": 157}),
 }
+# What Ning et al. 2016 print, in their words: of the detector, and of the full method.
+YOLO = {  # Section 3.1
+    "set S = 7": ("network.grid", 7),
+    "B = 2": ("network.boxes", 2),
+    "a feature vector of size 4096": ("network.features", 4096),
+    "capable of detecting objects of 20 classes": ("network.classes", yolo.VOC),  # Section 4
+    "an S x S x (B x 5 + C) tensor": ("network.outputs", 7 * 7 * 30),
+}
+ROLO = {  # Sections 3.2, 4.3 and 4.4
+    "we use the Mean Squared Error (MSE) for training: B_target, B_pred": ("ROLO", "regress", "location"),
+    "we used 6 as the step number": ("ROLO", "steps", 6),
+    "1/3 ground truths, but with all the sequence frames": ("ROLO", "learn_from", "every_third"),
+    "1/3 frames and their ground-truth labels": ("ROLO-Third", "learn_from", "first_third"),
+    "We first train an LSTM model with 22 videos": ("ROLO-Videos", "learn_from", "all"),
+    "an alternative ROLO model with heatmap instead of location": ("ROLO-Heatmap", "regress", "heatmap"),
+    "a 32-by-32 heatmap": ("ROLO-Heatmap", "side", 32),
+    "trained offline with 1/3 frames from OTB-30": ("ROLO-Heatmap", "learn_from", "first_third"),
+}
+TRIED = {  # Sections 4.4 and 5, and the authors' code
+    "dropouts on visual features": ("ROLO-Dropout", {"dropout": 0.5}),
+    "random offset of detection boxes during training": ("ROLO-Offset", {"offset": 0.1}),
+    "auxiliary cost to the objective function": ("ROLO-Auxiliary", {"auxiliary": 1.0}),
+    "two stacked LSTMs": ("ROLO-Stacked", {"regress": "both"}),
+    "find_best_location": ("ROLO-Released", {"released": True}),
+}
 
 
 def value(config: object, path: str) -> object:
@@ -104,6 +133,58 @@ def test_an_ablation_differs_in_one_thing(words):
     assert GOTURNS[name] == replace(GOTURNS["GOTURN"], **changed)
 
 
+@pytest.mark.parametrize("words", YOLO)
+def test_the_paper_profile_has_rolos_detector(words):
+    """Each number that Section 3.1 of Ning et al. prints of YOLO stands in the `paper` profile."""
+    path, printed = YOLO[words]
+    assert value(PAPER.extractors["yolo"].config, path) == printed
+
+
+@pytest.mark.parametrize("words", ROLO)
+def test_the_paper_profile_has_rolo(words):
+    """Each number that Ning et al. print of their models stands in the `paper` profile."""
+    name, path, printed = ROLO[words]
+    assert value(ROLOS[name], path) == printed
+
+
+@pytest.mark.parametrize("words", TRIED)
+def test_what_was_tried_differs_in_one_thing(words):
+    """What Ning et al. tried, or planned, is all in which that variant differs from the full method."""
+    name, changed = TRIED[words]
+    assert ROLOS[name] == replace(ROLOS["ROLO"], **changed)
+
+
+def test_step_sizes_differ_in_nothing_else():
+    """ "We repeat the 2nd experiment with various step sizes" (4.4): 1 to 9, each trained as long as in the code."""
+    models = [ROLOS[f"ROLO-Third-{steps}" if steps != 6 else "ROLO-Third"] for steps in range(1, 10)]
+    assert [model.steps for model in models] == list(range(1, 10))
+    assert [model.training.epochs for model in models] == [200, *[300] * 7, 200]
+    assert len({replace(model, steps=6, training=ROLOS["ROLO"].training) for model in models}) == 1
+
+
+def test_a_pass_is_one_over_all_labels():
+    """One epoch has as many windows as there are labels: all of 22 videos' frames, or a third of 30's."""
+    annotations = Path(__file__).parents[3] / "shared" / "data" / "otb_anno"
+    if not annotations.is_dir():
+        pytest.skip(f"takes OTB's published annotations, and {annotations} is not there")
+    frames = {
+        name: sum(map(len, otb.open(PAPER.datasets[name].config, annotations, name)))
+        for name in ("OTB-30", "OTB-30-train")
+    }
+    assert ROLOS["ROLO-Videos"].training.updates_per_epoch == frames["OTB-30-train"]
+    assert ROLOS["ROLO"].training.updates_per_epoch == ROLOS["ROLO-Third"].training.updates_per_epoch == 4900
+    assert round(frames["OTB-30"] / 3, -2) == 4900
+
+
+def test_otb_30_is_parted_in_22_and_8():
+    """ "We first train an LSTM model with 22 videos in OTB-30 and test the rest 8 clips" (4.3)."""
+    whole, train, test = (
+        otb.names(PAPER.datasets[name].config.subset) for name in ("OTB-30", "OTB-30-train", "OTB-30-test")
+    )
+    assert (len(train), len(test)) == (22, 8)
+    assert {*train, *test} == set(whole)
+
+
 def test_still_images_are_filtered_as_printed():
     """Objects that fill "at least 66% of the size of the image in either dimension" are no training examples (5.1)."""
     [experiment] = STUDIES["goturn"].experiments
@@ -117,10 +198,11 @@ def test_a_training_set_has_3200000_examples():
 
 
 def test_defaults_are_the_papers():
-    """A family without settings is the paper's: RecTracker-ID, GOTURN, and KCF with the HOG of its own paper."""
+    """A family without settings is the paper's: RecTracker-ID, GOTURN, ROLO, and KCF with the HOG of its own paper."""
     full = GOTURNS["GOTURN"]  # but for the file of its convolutional weights
     assert replace(full, backbone=replace(full.backbone, weights=None)) == goturn.Config()
     assert TRACKERS["RecTracker-ID"] == rectracker.Config()
+    assert ROLOS["ROLO"] == rolo.Config()
     assert kcf.tracker(TRACKERS["KerCorrTracker"], {}, "cpu").config == kcf.tracker(kcf.Config(), {}, "cpu").config
 
 
@@ -153,9 +235,10 @@ def test_no_test_shapes_are_trained_on():
 
 
 def test_every_number_names_its_section():
-    """Each line of the `paper` profile that sets a number of the paper says where it stands."""
+    """Each line of the `paper` profile that sets a paper's number says where it stands, in paper or code."""
     text = (PROFILES / "paper.yaml").read_text()
     named = ("length", "size", "step", "scale_change", "intensity", "sequences", "filters", "stride", "units", "batch")
+    named += ("grid", "boxes", "regress", "steps", "learn_from", "side")
     for line in text.splitlines():
         if line.startswith(" ") and line.strip().partition(":")[0] in named:
-            assert any(word in line for word in ("Section", "Appendix", "Table")), line
+            assert any(word in line for word in ("Section", "Appendix", "Table", "the authors' code")), line
