@@ -205,7 +205,18 @@ def refused(jobs: list[Job], params: Params, sources: plan.Sources) -> dict[str,
     made = provenance.Expected(params, sources)
     found = {(name, data) for job in jobs for name, data in job.data.items()}
     problems = {name: text for name, data in found if (text := _problem(name, data, params, made)) is not None}
-    return {job.key: problems[name] for job in jobs for name in job.data if name in problems}
+    bad = {job.key: problems[name] for job in jobs for name in job.data if name in problems}
+    uncovered = {
+        use: made.uncovered(params.datasets[use[0]], use[1]) for use in {use for job in jobs for use in _seen(job)}
+    }
+    lacking = {job.key: text for job in jobs for use in _seen(job) if (text := uncovered[use]) is not None}
+    return lacking | bad
+
+
+def _seen(job: Job) -> list[tuple[str, str]]:
+    """The data sets that a job sees by a cache, and which."""
+    uses = [job.arguments.get("test"), *job.arguments.get("train", {}).values()]
+    return [(use["name"], use["features"].removeprefix(plan.FEATURES)) for use in uses if use and "features" in use]
 
 
 def _problem(name: str, data: Data, params: Params, made: provenance.Expected) -> str | None:

@@ -6,18 +6,16 @@ under way. A cache is made a sequence a job, the longest first, and put together
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable
 
 from orchestrator import params as parameters
 from orchestrator import plan
 from orchestrator.conduct import Options, Outcome, alone, carry_out, prospect, refused, sources, unreadable
-from orchestrator.files import replaced_folder, write_json
 from orchestrator.jobs import Job
 from orchestrator.params import Params, dataset_module
 from orchestrator.paths import Paths
 from orchestrator.plan import Sources
-from orchestrator.provenance import KEY, Expected
+from orchestrator.provenance import Expected, put_weights
 from orchestrator.store import Store
 from trackers import features
 from trackers.sequence import Sequence
@@ -62,9 +60,7 @@ def _train(names: list[str], params: Params, here: Sources, options: Options, pa
         last = list(trial.training.values())[-1]
         folder = here.extractors / trial.tracker
         if store.manifest(last.key) is not None and expected.wrong_weights(trial.tracker) is not None:
-            with replaced_folder(folder) as place:
-                shutil.copyfile(store.folder(last.key) / "weights.pt", place / "weights.pt")
-                write_json(place / KEY, {"key": last.key})
+            put_weights(store.folder(last.key) / "weights.pt", last.key, folder)
     return outcome
 
 

@@ -1,24 +1,27 @@
 """What extractors and caches of features were made of, and whether that is what they would be made of now.
 
-build/extractors/<name>/    weights.pt, and extractor.json: the key of the job that made them
+build/extractors/<name>/    weights.pt, and extractor.json: the key of the job that made them, and their hash
 build/features/<name>/      a `trackers.features` cache, whose facts say what it was made of
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from orchestrator import plan
+from orchestrator.files import replaced_folder, write_json
 from orchestrator.jobs import Job
-from orchestrator.params import Params
+from orchestrator.lineage import file_digest
+from orchestrator.params import Dataset, Params, dataset_module
 from orchestrator.plan import Sources
 from trackers.features import Features, FeaturesError
 
-KEY = "extractor.json"
+MADE = "extractor.json"
 
 
 @dataclass(frozen=True)
@@ -36,10 +39,13 @@ class Expected:
     def wrong_weights(self, extractor: str) -> str | None:
         """Why the weights that lie here are not the extractor's; None where they are."""
         folder, make = self.sources.extractors / extractor, f"'trackmeet extractor {extractor}' makes them"
-        if not (folder / KEY).is_file() or not (folder / "weights.pt").is_file():
+        said = _read(folder / MADE)
+        if said is None or not (folder / "weights.pt").is_file():
             return f"{folder}: expected the weights of extractor {extractor}, found none; {make}"
-        if read_key(folder) != self.training(extractor).key:
+        if said.get("key") != self.training(extractor).key:
             return f"{folder}: expected weights of these settings, data and code, found others; {make}"
+        if said.get("sha256") != file_digest(folder / "weights.pt"):
+            return f"{folder / 'weights.pt'}: expected the weights that were made, found others; {make}"
         return None
 
     def facts(self, cache: str) -> dict[str, Any]:
@@ -72,11 +78,35 @@ class Expected:
             return f"{folder}: expected a cache made with today's {' and '.join(other)}, got one of others; {make}"
         return None
 
+    def uncovered(self, dataset: Dataset, cache: str) -> str | None:
+        """Why a data set cannot be read by a cache that was made of another part of the same; None where it can."""
+        folder = self.sources.features / cache
+        try:
+            names = Features(folder).names
+            opened = dataset_module(dataset.format).open(
+                dataset.config, self.sources.data(dataset.root).path, dataset.name
+            )
+        except (OSError, ValueError):
+            return None  # what is wrong with them is said of them
+        lacking = [sequence.name for sequence in opened if sequence.name not in names]
+        if not lacking:
+            return None
+        own = f"{self.params.seen(cache)[0].name}-{dataset.name}"
+        return (
+            f"{folder}: expected all of {dataset.name}, found none of {', '.join(lacking)}; name {own} in features, too"
+        )
 
-def read_key(folder: Path) -> str | None:
-    """The key of the job that made the weights in this folder; None where it says none."""
+
+def put_weights(weights: Path, key: str, folder: Path) -> None:
+    """Put weights that the job of this key made in an extractor's folder, in place of what was there."""
+    with replaced_folder(folder) as place:
+        shutil.copyfile(weights, place / "weights.pt")
+        write_json(place / MADE, {"key": key, "sha256": file_digest(place / "weights.pt")})
+
+
+def _read(path: Path) -> Mapping[str, Any] | None:
     try:
-        said = json.loads((folder / KEY).read_text())
+        said = json.loads(path.read_text())
     except (OSError, ValueError):
         return None
-    return said.get("key") if isinstance(said, Mapping) else None
+    return said if isinstance(said, Mapping) else None

@@ -177,7 +177,7 @@ def write(root: Path, facts: Mapping[str, Any], parts: Iterable[Part], shard_byt
     Raises ValueError for no parts at all, for two of the same name or of another number of features, and for a
     `root` that holds something else than a cache.
     """
-    if root.exists() and not (root / INDEX).exists() and (not root.is_dir() or any(root.iterdir())):
+    if root.exists() and (not root.is_dir() or not all(_is_part_of_one(path.name) for path in root.iterdir())):
         raise ValueError(f"{root}: expected a cache to replace or nothing, found something else")
     shards: list[_Shard] = []
     places: dict[str, _Place] = {}
@@ -407,3 +407,8 @@ def _read_index(path: Path) -> _Index:
         if ends[place.shard] > shards[place.shard].length:
             refuse(f"a sequence within the {shards[place.shard].length} bytes of its shard", vars(place))
     return _Index(content["facts"], size, shards, places)
+
+
+def _is_part_of_one(name: str) -> bool:
+    """Whether a cache has files of this name."""
+    return name == INDEX or _SHARD.fullmatch(name) is not None

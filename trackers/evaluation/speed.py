@@ -184,6 +184,7 @@ class TimedTracker(Tracker):
         self.tracker = tracker
         self.region = tracker.region
         self.stochastic = tracker.stochastic
+        self.oracle = tracker.oracle
         self.watch = watch
         self.frames = 0
 
@@ -197,3 +198,6 @@ class TimedTracker(Tracker):
 
     def reseed(self, lanes: SequenceOf[int], seeds: SequenceOf[int]) -> None:
         self.tracker.reseed(lanes, seeds)
+
+    def reveal(self, lanes: SequenceOf[int], sequences: SequenceOf[Sequence], frames: SequenceOf[int]) -> None:
+        self.tracker.reveal(lanes, sequences, frames)

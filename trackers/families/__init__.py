@@ -30,7 +30,6 @@ from typing import Any
 from trackers.tracker import SingleTracker, Tracker
 from trackers.training import Step, Weights
 
-
 OPTIONAL = ("stochastic", "extractor", "caveat", "measures")
 
 
