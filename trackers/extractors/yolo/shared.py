@@ -38,7 +38,7 @@ class Shared(YOLO):
                 nn.init.kaiming_normal_(parameter, a=LEAK, nonlinearity="leaky_relu")
             else:
                 nn.init.zeros_(parameter)
-        nn.init.normal_(self.connected[-1].weight, std=0.01)
+        nn.init.normal_(self.get_parameter(f"connected.{len(self.connected) - 1}.weight"), std=0.01)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, images: Tensor, kept: Tensor | None = None) -> tuple[Tensor, Tensor]:
