@@ -5,9 +5,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from orchestrator import sample_data
 from orchestrator.conduct import conduct
+from orchestrator.extraction import make_features
+from trackers import extractors
 from trackers.evaluation.lanes import follow
 from trackers.evaluation.overlaps import average_overlap
 from trackers.evaluation.protocols import one_pass
@@ -96,3 +99,41 @@ def test_the_examples_take_part_in_a_study_by_name(project, params):
     for tracker in ("Template", "Flow"):
         scores = json.loads((project.paths.results / "toy" / tracker / "test" / "scores.json").read_text())
         assert np.mean(scores["scores"][0]["values"]) > 0.3
+
+
+def test_an_extractor_of_ones_own_takes_the_detectors_place(project, params):
+    """A user's extractor outside the package is trained, what it sees is kept, and a tracker follows by that."""
+    shutil.copytree(Path(__file__).parents[1] / "examples", project.root / "examples")
+    for square in map(moving_square, range(3)):
+        folder = project.root / "data" / "otb" / square.name
+        (folder / "img").mkdir(parents=True)
+        for t, image in enumerate(square.frames, 1):
+            cv2.imwrite(str(folder / "img" / f"{t:04d}.jpg"), image)
+        np.savetxt(folder / "groundtruth_rect.txt", square.groundtruth + [1, 1, 0, 0], "%d", ",")
+    params["datasets"] = {"test": {"format": "otb", "root": "data/otb"}}
+    params["studies"]["toy"] = {
+        "experiments": [{"test": ["test"]}],
+        "trackers": {"Blobs": {"family": "rolo", "method": "yolo", "extractor": "blobs"}},
+    }
+    params["extractors"] = {"blobs": {"kind": "examples.blobs", "train": {"pictures": "test"}}}
+    params["features"] = ["blobs-test"]
+    project.write(params)
+    assert not make_features(project.options(), project.paths).failures
+    assert not conduct(project.options(), project.paths).failures
+    scores = json.loads((project.paths.results / "toy" / "Blobs" / "test" / "scores.json").read_text())
+    assert np.mean(scores["scores"][0]["values"]) > 0.6
+
+
+def test_blobs_are_the_largest_first():
+    """Two bright rectangles are detections, the larger one first; one of too few pixels is none."""
+    image = np.zeros((40, 60, 3), np.uint8)
+    image[5:10, 5:15] = image[20:30, 30:50] = 200
+    image[0, 59] = 200
+    module = extractors.find("examples.blobs")
+    see = module.extractor(module.Config(), {"brightness": torch.tensor(100.0)}, "cpu")
+    [seen] = see([image])
+    np.testing.assert_array_equal(seen.boxes, [[30, 20, 20, 10], [5, 5, 10, 5]])
+    assert seen.scores.tolist() == pytest.approx([200 / 2400, 50 / 2400])
+    assert seen.features.shape == (48,)
+    with pytest.raises(ValueError, match="least: expected at least 1, got 0"):
+        module.Config(least=0)
