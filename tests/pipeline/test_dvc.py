@@ -15,7 +15,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-TRIALS = 9 + 4  # of the smoke profile: rectracker's and goturn's
+TRIALS = 9 + 4 + 6 + 1  # of the smoke profile: rectracker's, goturn's and rolo's; its extractor
 
 
 class Clone:
@@ -71,6 +71,8 @@ def test_dvc_reproduces_exactly_what_changed(clone):
     assert first.returncode == 0, first.stdout + first.stderr
     for name in ("index.html", "scores.csv", "claims.csv", "metrics.json"):
         assert (clone.root / "build" / "report" / name).stat().st_size > 0
+    cache = clone.root / "build" / "features" / "yolo-OTB-30" / "features.json"
+    made = cache.stat().st_mtime_ns
     assert clone.status()["found_done"] == 0
     runs = clone.recorded()
     assert len(runs) == len(set(runs)) == TRIALS
@@ -90,6 +92,7 @@ def test_dvc_reproduces_exactly_what_changed(clone):
     assert (status["jobs"], status["found_done"]) == (tracks_and_scores, jobs - tracks_and_scores)
     assert "Running stage 'report'" in changed.stdout
     assert len(clone.recorded()) == len(set(clone.recorded())) == TRIALS + 1
+    assert cache.stat().st_mtime_ns == made
 
 
 @pytest.mark.slow
