@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable
 from collections.abc import Sequence as SequenceOf
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -87,8 +88,9 @@ def measure_speed(tracker: Tracker, protocol: Protocol, sequences: Iterable[Sequ
     )
 
 
+@cache
 def filter_seconds() -> float:
-    """Seconds that one of VOT's filter operations takes here, the unit of EFO: the mean of 20.
+    """Seconds that one of VOT's filter operations takes here, the unit of EFO: the mean of 20, once in a process.
 
     It is the maximum filter that toolkit-legacy times (tracker/benchmark_hardware.m, benchmark_native.cpp;
     analysis/normalize_speed.m divides by it): on random numbers, 600 x 600 double, every pixel is compared
