@@ -104,12 +104,13 @@ def _print_prospect(prospect: Prospect, store: object) -> None:
 
 
 def _print_outcome(outcome: Outcome, record: Records) -> None:
-    from orchestrator.outcome import complain
+    from orchestrator.outcome import complain, say_what_is_missing
 
     if not outcome.interrupted:
         from orchestrator.report.tables import print_tables
 
         print_tables(here().results)
+    say_what_is_missing(outcome.prospect)
     complain(outcome)
     if outcome.interrupted:
         return

@@ -70,8 +70,9 @@ def features(
 
 def _end(outcome: Outcome) -> None:
     """Say how it went, and leave with an exit code of that."""
-    from orchestrator.outcome import complain
+    from orchestrator.outcome import complain, say_what_is_missing
 
+    say_what_is_missing(outcome.prospect)
     if complain(outcome):
         raise typer.Exit(130 if outcome.interrupted else 1)
     todo, done = len(outcome.prospect.todo), len(outcome.prospect.found_done)

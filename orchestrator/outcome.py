@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from orchestrator.conduct import Outcome
+from orchestrator.conduct import Outcome, Prospect
 from orchestrator.executor import FOLLOWS
+from orchestrator.results import missing
 
 
 def complain(outcome: Outcome) -> bool:
@@ -24,3 +25,12 @@ def complain(outcome: Outcome) -> bool:
             file=sys.stderr,
         )
     return bool(outcome.failures)
+
+
+def say_what_is_missing(prospect: Prospect) -> None:
+    """Print, to stderr, which sequences of a benchmark its copy here has not: what ran, ran on the others."""
+    read = {name: data.path for job in [*prospect.todo, *prospect.found_done] for name, data in job.data.items()}
+    for name, dataset in prospect.params.datasets.items():
+        absent = missing(dataset, read[name]) if name in read and read[name].is_dir() else ()
+        if absent:
+            print(f"{name}: {len(absent)} sequences are not there: {', '.join(absent)}", file=sys.stderr)
