@@ -12,11 +12,8 @@ import hashlib
 import json
 import math
 import re
-import shutil
-import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +21,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from trackers.folders import replaced_folder
 from trackers.sequence import Image
 
 INDEX = "features.json"
@@ -182,7 +180,7 @@ def write(root: Path, facts: Mapping[str, Any], parts: Iterable[Part], shard_byt
     shards: list[_Shard] = []
     places: dict[str, _Place] = {}
     size = 0
-    with _replaced(root) as folder:
+    with replaced_folder(root) as folder:
         for piece in parts:
             found = piece.features.shape[1]
             size = size or found
@@ -337,22 +335,6 @@ def _padded(dtype: np.dtype, shape: tuple[int, ...]) -> int:
     """Bytes from an array to the next in a shard."""
     length = math.prod(shape) * dtype.itemsize
     return length + -length % ALIGNMENT
-
-
-@contextmanager
-def _replaced(out: Path) -> Iterator[Path]:
-    """A new folder to fill; it takes the place of `out` at the end, or vanishes at an error."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    unfinished, old = (out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}") for _ in range(2))
-    unfinished.mkdir()
-    try:
-        yield unfinished
-        if out.exists():
-            out.replace(old)
-        unfinished.replace(out)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
 
 
 def _map(path: Path, length: int) -> np.memmap:

@@ -14,11 +14,9 @@ import re
 import shutil
 import tempfile
 import threading
-import uuid
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -27,6 +25,7 @@ import numpy as np
 
 from trackers.benchmarks.files import Files, Folder, digest
 from trackers.benchmarks.problems import Problems
+from trackers.folders import replaced_folder
 
 INDEX = "pack.json"
 FORMAT = "trackmeet pack 1"
@@ -69,7 +68,7 @@ def pack(
         raise ValueError(f"{out}: expected a pack to replace or nothing, found something else")
     shards = list(_plan(files, shard_bytes))
     done, total = 0, sum(sum(shard.sizes) for shard in shards)
-    with _replaced(out) as folder, ThreadPoolExecutor(threads) as pool:
+    with replaced_folder(out) as folder, ThreadPoolExecutor(threads) as pool:
         for i, sha256 in enumerate(pool.map(lambda shard: _copy(files, shard, folder), shards)):
             shards[i] = _Shard(shards[i].file, shards[i].names, shards[i].sizes, sha256)
             done += sum(shards[i].sizes)
@@ -234,22 +233,6 @@ def _copy(files: Folder, shard: _Shard, folder: Path) -> list[str]:
                 raise ValueError(f"{files.show(name)}: expected {size} bytes as before, got {copied}: it is changing")
             hashes.append(sha256.hexdigest())
     return hashes
-
-
-@contextmanager
-def _replaced(out: Path) -> Iterator[Path]:
-    """A new folder to fill; it takes the place of `out` at the end, or vanishes at an error."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    unfinished, old = (out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}") for _ in range(2))
-    unfinished.mkdir()
-    try:
-        yield unfinished
-        if out.exists():
-            out.replace(old)
-        unfinished.replace(out)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
 
 
 def _map_file(path: Path, length: int) -> mmap.mmap:
