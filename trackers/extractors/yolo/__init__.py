@@ -1,6 +1,8 @@
 """YOLO (Redmon, Divvala, Girshick, Farhadi 2016), the detector that ROLO (Ning et al. 2016, Section 3.1) sees through.
 
-Its features are the last hidden layer's, after the leaky ReLU; its detections those of the released code of ROLO.
+Its features are the last hidden layer's, after the leaky ReLU. Its detections are those of the released code of ROLO:
+scores of at least 0.08, and of boxes that overlap the best one, whatever their classes; average precision is
+measured with boxes suppressed within their classes.
 Weights are read from a file, or learnt here in the first two of ROLO's three phases: convolutions by classification,
 of training data in the role "classes" (theirs: ImageNet), then everything by YOLO's own loss, "objects" (VOC).
 
@@ -164,7 +166,8 @@ def detect(inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
         return loss(model.split(output), present, classes, truth, config.coordinates, config.nothing)
 
     def validate() -> dict[str, float]:
-        return {"mAP": precision(Detector(model, LEAST, config.overlap, device), images, held_out)}
+        see = Detector(model, LEAST, config.overlap, across_classes=False, device=device)
+        return {"mAP": precision(see, images, held_out)}
 
     optimizer = _optimizer(config, model.parameters(), training.learning_rate)
     learnt = fit(model, optimizer, batch, costs, training, reporter, validate)
@@ -199,4 +202,4 @@ def extractor(config: Config, weights: Weights, device: str) -> Extractor:
     model.eval()
     if device == "cpu":
         inference.on_cpu(model)
-    return Detector(model, config.threshold, config.overlap, device)
+    return Detector(model, config.threshold, config.overlap, across_classes=True, device=device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -19,12 +20,12 @@ LARGEST = float(np.finfo(np.float16).max)
 class Detector:
     """An `Extractor`: images are resized to the network's square and seen in one pass.
 
-    threshold: the least score of a detection. overlap: the IoU above which the worse of two of a class is dropped.
+    threshold, overlap, across_classes: what of its answers is a detection, see `decode`.
     """
 
-    def __init__(self, model: YOLO, threshold: float, overlap: float, device: str) -> None:
+    def __init__(self, model: YOLO, threshold: float, overlap: float, across_classes: bool, device: str) -> None:
         self.model = model.to(device)
-        self.threshold, self.overlap = threshold, overlap
+        self.detections = partial(decode, threshold=threshold, overlap=overlap, across_classes=across_classes)
         self.device = device
 
     @torch.no_grad()
@@ -35,7 +36,6 @@ class Detector:
         classes, confidences, boxes = (part.float().cpu().numpy() for part in self.model.split(output))
         kept = features.clamp(-LARGEST, LARGEST).half().cpu().numpy()
         detections = (
-            decode(classes[i], confidences[i], boxes[i], image.shape[1::-1], self.threshold, self.overlap)
-            for i, image in enumerate(images)
+            self.detections(classes[i], confidences[i], boxes[i], image.shape[1::-1]) for i, image in enumerate(images)
         )
         return [Seen(own, *found) for own, found in zip(kept, detections, strict=True)]
