@@ -138,7 +138,8 @@ def _success(chart: Chart, summaries: Iterable[Summary]) -> Iterator[Point]:
         panel = summary.protocol.replace("_", " ") if chart.protocols else ""
         found = summary.curves().get("success", {})
         curves = {tracker: curve_points(found[tracker]) for tracker in chart.trackers if tracker in found}
-        for tracker in sorted(curves, key=lambda tracker: -curves[tracker][1].mean()):
+        caveats = summary.grid.study.caveats
+        for tracker in sorted(curves, key=lambda tracker: (tracker in caveats, -curves[tracker][1].mean())):
             for x, y in zip(*curves[tracker], strict=True):
                 yield Point(panel, tracker, tracker, float(x), float(y))
 

@@ -1,9 +1,9 @@
 """Trackers against each other by one measure, and all such comparisons of a study as tidy tables.
 
-They are compared on the sequences that count for every one of them. A difference has a 95% bootstrap interval
-over these, and p of Wilcoxon's signed-rank test, corrected after Holm for the number of pairs; average ranks
-come with what a critical-difference diagram shows. EAO is an expectation over parts of all sequences, of which
-one sequence has no value of its own: it has intervals, but neither tests nor ranks.
+They are compared on the sequences that count for every one of them; trackers with a caveat are not. A difference has
+a 95% bootstrap interval over these, and p of Wilcoxon's signed-rank test, corrected after Holm for the number of
+pairs; average ranks come with what a critical-difference diagram shows. EAO is an expectation over parts of all
+sequences, of which one sequence has no value of its own: it has intervals, but neither tests nor ranks.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ def _by_attribute(summary: Summary) -> Iterator[dict[str, object]]:
     measures = [measure for measure in RANKED_BY_ATTRIBUTE if measure in summary.measures]
     tested = [
         tracker
-        for tracker in summary.trackers
+        for tracker in summary.competing
         if all(any(summary.cell(tracker, measure, tag) is not None for measure in measures) for tag in summary.tags)
     ]
     if len(tested) < 2 or not summary.tags:
@@ -179,7 +179,7 @@ def _rank(summary: Summary, subset: str, measure: str, tracker: str, rank: float
 
 
 def _scores(summary: Summary, measure: str) -> dict[str, Score]:
-    cells = {tracker: summary.cell(tracker, measure) for tracker in summary.trackers}
+    cells = {tracker: summary.cell(tracker, measure) for tracker in summary.competing}
     return {tracker: cell.score for tracker, cell in cells.items() if cell is not None}
 
 

@@ -74,8 +74,8 @@ class Section:
     charts: Mapping[str, Path]
 
     def best(self, benchmark: str, length: int) -> str | None:
-        """The tracker with the highest mean there; None if there is nothing to compare."""
-        cells = {tracker: self.at_length(tracker, benchmark, length) for tracker in self.study.trackers}
+        """The tracker with the highest mean there, of those without a caveat; None if there is nothing to compare."""
+        cells = {tracker: self.at_length(tracker, benchmark, length) for tracker in self.study.competing}
         means = {tracker: cell.mean for tracker, cell in cells.items() if cell is not None}
         return max(means, key=means.__getitem__) if len(means) > 1 else None
 

@@ -182,6 +182,11 @@ class Study:
         """What must be said of trackers, by tracker; of those of which anything must."""
         return {trial.tracker: trial.caveat for trial in self.trials if trial.caveat}
 
+    @property
+    def competing(self) -> tuple[str, ...]:
+        """The trackers that may be compared: those without a caveat."""
+        return tuple(tracker for tracker in self.trackers if tracker not in self.caveats)
+
     def marked(self, name: str) -> str:
         """A tracker's name, with a dagger where it has a caveat."""
         return f"{name}†" if name in self.caveats else name

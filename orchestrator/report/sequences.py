@@ -25,11 +25,6 @@ class Row:
     ours: Mapping[str, float]
     paper: Mapping[str, float]
 
-    @property
-    def values(self) -> tuple[float, ...]:
-        """All of them."""
-        return (*self.ours.values(), *self.paper.values())
-
 
 @dataclass(frozen=True)
 class BySequence:
@@ -83,9 +78,10 @@ class BySequence:
         return (*each, *means)
 
     def best(self, row: Row) -> float | None:
-        """The best score of the row, ours or the paper's."""
+        """The best score of the row, the paper's or that of a tracker of ours without a caveat."""
         choose = max if MEASURES[self.table.measure].better == "higher" else min
-        return choose(row.values, default=None)
+        competing = (row.ours[tracker] for tracker in self.study.competing if tracker in row.ours)
+        return choose((*competing, *row.paper.values()), default=None)
 
     @cached_property
     def _each(self) -> tuple[Row, ...]:

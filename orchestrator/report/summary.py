@@ -50,20 +50,26 @@ class Summary:
         run = {trial.tracker for trial in self.grid.study.trials if self.benchmark in trial.benchmarks}
         return tuple(tracker for tracker in self.trackers if tracker in run)
 
+    @property
+    def competing(self) -> tuple[str, ...]:
+        """The trackers without those that have a caveat, as that is of what no tracker may know: they have no rank."""
+        return self.grid.study.competing
+
     def cell(self, tracker: str, measure: str, subset: str = ALL) -> Cell | None:
         """What that tracker scored; None where nothing was measured."""
         quantity = Quantity(measure, self.protocol, None, subset, self.convention)
         return self.grid.measured.get((tracker, self.benchmark, quantity))
 
     def ranked(self, measure: str, subset: str = ALL) -> list[str]:
-        """The trackers that have a score, the best by this measure first."""
+        """The trackers that have a score, the best by this measure first; behind them those that do not compete."""
         cells = {tracker: self.cell(tracker, measure, subset) for tracker in self.trackers}
         means = {tracker: cell.mean for tracker, cell in cells.items() if cell is not None}
-        return sorted(means, key=means.__getitem__, reverse=MEASURES[measure].better == "higher")
+        ordered = sorted(means, key=means.__getitem__, reverse=MEASURES[measure].better == "higher")
+        return sorted(ordered, key=lambda tracker: tracker not in self.competing)
 
     def best(self, measure: str, subset: str = ALL) -> str | None:
-        """The tracker that is best by this measure; None if there is nothing to compare."""
-        ranked = self.ranked(measure, subset)
+        """The competing tracker that is best by this measure; None if there is nothing to compare."""
+        ranked = [tracker for tracker in self.ranked(measure, subset) if tracker in self.competing]
         return ranked[0] if len(ranked) > 1 else None
 
     def curves(self) -> dict[str, dict[str, Cell]]:

@@ -100,14 +100,14 @@ def test_success_plots_are_of_the_named_trackers(rolo_report: Path) -> None:
 
 
 def test_caveats_go_with_what_is_drawn(rolo_results: Path) -> None:
-    """A chart that shows a tracker with a caveat says so; its points keep the tracker's name."""
+    """A chart that shows a tracker with a caveat says so; it is drawn last, its points under the tracker's name."""
     study = results.read(rolo_results)[1]
     reported = paper.load("rolo")
     [own] = [one for one in summaries(scores.grid(study, reported)) if one.name == "OTB-30 one_pass otb"]
-    chart = replace(reported.charts[1], trackers=("ROLO", "ROLO-Released"))
+    chart = replace(reported.charts[1], trackers=("ROLO-Released", "ROLO"))
     drawing = charts.draw(chart, [own], own)
     assert drawing.caveats == {"ROLO-Released": study.caveats["ROLO-Released"]}
-    assert {point.series for point in drawing.points} == {"ROLO", "ROLO-Released"}
+    assert [point.series for point in drawing.points[::21]] == ["ROLO", "ROLO-Released"]  # however good
     assert not charts.draw(replace(chart, trackers=("ROLO",)), [own], own).caveats
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -155,3 +156,25 @@ def test_a_row_of_comparisons(vot_summary: Summary) -> None:
     assert tuple(first.values())[:7] == place
     assert first["effect"] == pytest.approx(0.1)
     assert first["p"] == first["p_holm"] == f"{float(str(first['p'])):.3g}"
+
+
+def test_what_has_a_caveat_is_not_compared(rolo_results: Path, rolo_report: Path) -> None:
+    """A tracker that is shown the groundtruth is best of nothing, and in no rank or test; its score stays."""
+    study = results.read(rolo_results)[1]
+    [summary] = [s for s in summaries(scores.grid(study, paper.Paper())) if s.name == "OTB-30 one_pass otb"]
+    assert summary.ranked("average_overlap")[::9] == ["ROLO", "ROLO-Released"]
+    assert summary.best("average_overlap") == "ROLO"
+    ranked = comparisons.rankings(summary)["average_overlap"].ranks
+    assert set(ranked) == set(summary.trackers) - {"ROLO-Released", "ROLO-Videos"}
+    for name, has in {"comparisons.csv": False, "ranks.csv": False, "scores.csv": True, "sequences.csv": True}.items():
+        assert ("ROLO-Released" in (rolo_report / name).read_text()) == has
+    page = (rolo_report / "index.html").read_text(encoding="utf-8")
+    assert "Not among them: † ROLO-Released: It is shown the groundtruth of every frame." in page
+
+
+def test_vots_ranks_are_of_those_without_a_caveat(vot_summary: Summary) -> None:
+    """Of two trackers of which one has a caveat, none is left to rank by attribute."""
+    grid = vot_summary.grid
+    trials = tuple(replace(t, caveat="It looks." if t.tracker == "KerCorrTracker" else None) for t in grid.study.trials)
+    grid = replace(grid, study=replace(grid.study, trials=trials))
+    assert list(comparisons.rank_rows(replace(vot_summary, grid=grid), {})) == []

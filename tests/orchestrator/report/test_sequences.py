@@ -45,7 +45,7 @@ def test_numbers_stand_beside_the_real_sequence_alone(summary: Summary) -> None:
     assert not mean.paper
     assert real.ours["ROLO"] == pytest.approx(0.6)
     assert real.paper == couple.paper
-    assert found.best(couple) == pytest.approx(0.7)
+    assert found.best(couple) == pytest.approx(0.6)  # ROLO-Released, with a caveat, has 0.7
 
 
 def test_of_all_real_sequences_there_is_one_mean(summary: Summary) -> None:
