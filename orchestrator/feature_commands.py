@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -75,5 +76,8 @@ def _end(outcome: Outcome) -> None:
     say_what_is_missing(outcome.prospect)
     if complain(outcome):
         raise typer.Exit(130 if outcome.interrupted else 1)
-    todo, done = len(outcome.prospect.todo), len(outcome.prospect.found_done)
-    print(f"{todo} jobs ran, {done} were done")
+    ran, done = Counter(job.kind for job in outcome.prospect.todo), len(outcome.prospect.found_done)
+    if not ran and not done:
+        print("all is there already")
+        return
+    print(f"{ran['train']} jobs trained, {ran['extract']} extracted, {done} were done")

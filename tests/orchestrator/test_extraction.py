@@ -80,7 +80,7 @@ def test_an_extractor_is_trained_then_caches_are_made_once(seeing):
     """A missing extractor is made before its cache, the longest sequence is first; a second call does nothing."""
     project, _, network, _ = seeing
     outcome = features(project)
-    assert labels(outcome) == [f"eye-OTB / {name}" for name in LENGTHS]
+    assert labels(outcome) == ["extractors / eye / fit", *(f"eye-OTB / {name}" for name in LENGTHS)]
     assert sorted(LENGTHS.values(), reverse=True) == network.LOOKED
     assert network.FITTED == [1.0]
     made = cache(project)
@@ -92,11 +92,13 @@ def test_an_extractor_is_trained_then_caches_are_made_once(seeing):
     expected = 105 * 64 / 24**2 / brightest
     np.testing.assert_allclose(seen.features.astype(float), [expected] * 3, rtol=1e-3)
     before = {path: path.stat().st_mtime_ns for path in project.paths.build.rglob("*.[pb]*") if path.is_file()}
-    again = features(project)
-    assert (again.prospect.todo, len(again.prospect.found_done)) == ([], 4)
-    assert train_extractors(project.options(), project.paths).prospect.todo == []
-    assert len(network.LOOKED) == 4
-    assert {path: path.stat().st_mtime_ns for path in before} == before
+    shutil.rmtree(project.paths.store)  # what it made is enough
+    for again in (features(project), train_extractors(project.options(), project.paths)):
+        assert (again.prospect.todo, again.prospect.found_done) == ([], [])
+    assert (len(network.LOOKED), network.FITTED) == (4, [1.0])
+    kept = {path: changed for path, changed in before.items() if not path.is_relative_to(project.paths.store)}
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    assert {path.parts[-2] for path in kept} >= {"eye", "eye-OTB"}
 
 
 def test_what_is_made_again_is_what_changed(seeing, monkeypatch):
@@ -106,7 +108,7 @@ def test_what_is_made_again_is_what_changed(seeing, monkeypatch):
     params["features"] += ["other-OTB"]
     project.write(params)
     features(project)
-    assert network.FITTED == [1.0, 2.0]
+    assert sorted(network.FITTED) == [1.0, 2.0]
     other = dict(cache(project, "other-OTB").facts)
     params["studies"]["toy"]["trackers"]["Seer"]["rate"] = 0.5
     project.write(params)
@@ -114,8 +116,8 @@ def test_what_is_made_again_is_what_changed(seeing, monkeypatch):
     params["extractors"]["eye"]["gain"] = 3.0
     project.write(params)
     network.LOOKED.clear()
-    assert set(labels(features(project))) == {f"eye-OTB / {name}" for name in LENGTHS}
-    assert (network.FITTED, len(network.LOOKED)) == ([1.0, 2.0, 3.0], 4)
+    assert set(labels(features(project))) == {"extractors / eye / fit", *(f"eye-OTB / {name}" for name in LENGTHS)}
+    assert (sorted(network.FITTED), len(network.LOOKED)) == ([1.0, 2.0, 3.0], 4)
     assert cache(project).facts["extractor"]["settings"]["gain"] == 3.0
     assert cache(project, "other-OTB").facts == other
 
@@ -236,8 +238,30 @@ def test_unknown_names_are_refused(seeing):
         train_extractors(project.options(), project.paths, ["ear"])
     del params["studies"]["toy"]["trackers"]["Seer"], params["features"], params["extractors"]
     project.write(params)
-    with pytest.raises(ValueError, match="expected one of none"):
+    with pytest.raises(ValueError, match="no cache of features in the parameters; expected one at least"):
         features(project)
+
+
+def test_generated_data_is_refused_before_anything_is_trained(seeing):
+    """No cache is of data that is generated anew: one line says so, and no job runs."""
+    project, params, network, _ = seeing
+    params["datasets"]["squares"] = {"format": "toy.data", "root": "data/squares"}
+    params["features"] += ["eye-squares"]
+    project.write(params)
+    with pytest.raises(ValueError, match="eye-squares: expected recorded sequences to see in, got generated ones"):
+        features(project)
+    assert network.FITTED == []
+
+
+def test_what_a_kill_left_is_removed(seeing):
+    """Folders that were being filled when a run was killed go when the next are written."""
+    project, _, _, _ = seeing
+    left = [project.paths.features / ".eye-OTB.0123abcd", project.paths.extractors / ".ear.0123abcd"]
+    for folder in left:
+        folder.mkdir(parents=True)
+        (folder / "weights.pt").touch()
+    features(project)
+    assert not any(folder.exists() for folder in left)
 
 
 def test_trackers_see_what_the_cache_has(seeing):
@@ -302,10 +326,12 @@ def test_commands(seeing, call):
     how = ("--executor", "local", "--record", "none")
     assert call("extractor", "eye", *how)[:2] == (
         0,
-        "done    extractors / eye / fit (0.0 s)\n1 jobs ran, 0 were done\n",
+        "done    extractors / eye / fit (0.0 s)\n1 jobs trained, 0 extracted, 0 were done\n",
     )
-    assert call("features", *how)[1].endswith("4 jobs ran, 0 were done\n")
-    assert call("features", "eye-OTB", *how)[:2] == (0, "0 jobs ran, 4 were done\n")
+    assert call("features", *how)[1].endswith("0 jobs trained, 4 extracted, 0 were done\n")
+    assert call("features", "eye-OTB", *how)[:2] == (0, "all is there already\n")
+    seeing[0].write({**seeing[1], "extractors": {"eye": {**seeing[1]["extractors"]["eye"], "gain": 2.0}}})
+    assert call("features", *how)[1].endswith("\n1 jobs trained, 4 extracted, 0 were done\n")
     status, _, said = call("features", "eye-part", *how)
     assert status != 0
     assert "no cache of features 'eye-part'" in said
