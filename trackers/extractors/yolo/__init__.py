@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from trackers import inference
 from trackers.backbones import yolo
 from trackers.extractors import Extractor
-from trackers.extractors.yolo import packed
+from trackers.extractors.yolo import packed, shared
 from trackers.extractors.yolo.detector import Detector
 from trackers.extractors.yolo.examples import Augmentation, Examples
 from trackers.extractors.yolo.loss import loss
@@ -101,6 +101,8 @@ class Config:
         for name in ("coordinates", "nothing", "weight_decay"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise ValueError(f"{name}: expected at least 0, got {getattr(self, name)}")
+        if self.detection.shared:
+            shared.check(self.network)
 
 
 def steps(config: Config) -> list[Step]:

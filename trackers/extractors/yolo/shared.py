@@ -15,19 +15,26 @@ from torch import Tensor, nn
 
 from trackers.backbones.yolo import LEAK, YOLO, Config
 
+AT_ONCE = 256  # inputs of a layer whose weights are written out in one pass
+
+
+def check(config: Config) -> None:
+    """ValueError where hidden units do not come in equal numbers to all cells."""
+    cells = config.grid**2
+    for hidden in config.hidden:
+        if hidden % cells:
+            raise ValueError(f"shared: expected hidden units in multiples of {cells}, the cells, got {hidden}")
+
 
 class Shared(YOLO):
     """A YOLO of which a cell's hidden units see 3 x 3 cells in the first connected layer, that cell alone afterwards.
 
-    Raises ValueError where hidden units do not come in equal numbers to all cells.
+    Its hidden units must come in equal numbers to all cells, see `check`.
     """
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
         cells = config.grid**2
-        for hidden in config.hidden:
-            if hidden % cells:
-                raise ValueError(f"shared: expected hidden units in multiples of {cells}, the cells, got {hidden}")
         units = [config.convolutions[-1].filters, *(n // cells for n in [*config.hidden, config.outputs])]
         self.connected = nn.ModuleList(
             nn.Conv2d(inputs, outputs, 1 if number else 3, padding=0 if number else 1)
@@ -56,13 +63,21 @@ class Shared(YOLO):
     @torch.no_grad()
     def written_out(self) -> dict[str, Tensor]:
         """The state of the `YOLO` that answers the same."""
-        S = self.config.grid
         state = {name: weight for name, weight in self.state_dict().items() if not name.startswith("connected")}
         for number, layer in enumerate(self.connected):
             assert isinstance(layer, nn.Conv2d)
-            ones = torch.eye(layer.in_channels * S * S).view(-1, layer.in_channels, S, S)
-            said = layer(torch.cat([torch.zeros_like(ones[:1]), ones]))  # of no input, then of each input alone
-            said = self._in_order(said) if number == len(self.connected) - 1 else said.flatten(1)
-            state |= {f"connected.{number}.weight": (said[1:] - said[0]).T.contiguous()}
-            state |= {f"connected.{number}.bias": said[0].clone()}
+            inputs = layer.in_channels * self.config.grid**2
+            bias = self._said(layer, torch.zeros(1, inputs))  # (1, outputs)
+            weight = torch.empty(bias.shape[1], inputs)
+            for some in torch.arange(inputs).split(AT_ONCE):
+                alone = torch.zeros(len(some), inputs)
+                alone[torch.arange(len(some)), some] = 1  # each input by itself
+                weight[:, some] = (self._said(layer, alone) - bias).T
+            state |= {f"connected.{number}.weight": weight, f"connected.{number}.bias": bias[0].clone()}
         return state
+
+    def _said(self, layer: nn.Conv2d, inputs: Tensor) -> Tensor:
+        """What a layer says to inputs (N, C * S * S): (N, outputs), in the order of `YOLO`'s."""
+        S = self.config.grid
+        said = layer(inputs.view(-1, layer.in_channels, S, S))
+        return self._in_order(said) if layer is self.connected[-1] else said.flatten(1)

@@ -8,7 +8,7 @@ from trackers.backbones import yolo as backbone
 from trackers.benchmarks.collection import Collection
 from trackers.boxes import iou
 from trackers.extractors import find, yolo
-from trackers.extractors.yolo import Config, Detection, Pretraining, steps
+from trackers.extractors.yolo import Config, Detection, Pretraining, shared, steps
 from trackers.extractors.yolo.examples import Augmentation
 from trackers.extractors.yolo.shared import Shared
 from trackers.sequence import Sequence
@@ -115,8 +115,9 @@ def test_objects_are_learnt_by_heart():
         assert one.classes[0] == label
 
 
-def test_shared_layers_are_written_out_as_connected_ones():
+def test_shared_layers_are_written_out_as_connected_ones(monkeypatch):
     """What convolutions over cells have learnt, a YOLO with fully connected layers answers, whatever its layout."""
+    monkeypatch.setattr(shared, "AT_ONCE", 7)  # inputs, in many passes
     for layout, features in (("miniature", 18), ("fast", 9)):
         network = dataclasses.replace(NETWORK, layout=layout, width=18 / 256 if layout == "fast" else 1 / 64)
         network = dataclasses.replace(network, features=features)
@@ -132,15 +133,17 @@ def test_shared_layers_are_written_out_as_connected_ones():
 
 
 def test_shared_layers_take_units_for_every_cell():
-    """Hidden units that cannot be dealt out to the cells are refused."""
+    """Hidden units that cannot be dealt out to the cells are refused where they are set."""
+    network, phase = dataclasses.replace(NETWORK, features=8), Detection(shared=True)
     with pytest.raises(ValueError, match="shared: expected hidden units in multiples of 9, the cells, got 8"):
-        Shared(dataclasses.replace(NETWORK, features=8))
+        small(network=network, detection=phase)
+    small(network=network)
 
 
-@pytest.mark.parametrize("shared", [False, True])
-def test_shared_or_not_the_weights_are_those_of_a_yolo(shared, data):
+@pytest.mark.parametrize("together", [False, True])
+def test_shared_or_not_the_weights_are_those_of_a_yolo(together, data):
     """Both ways of learning end in weights of the same names and shapes."""
-    detection = dataclasses.replace(small().detection, shared=shared)
+    detection = dataclasses.replace(small().detection, shared=together)
     found = trained(small(detection=detection), data)["detect"]
     expected = backbone.YOLO(NETWORK).state_dict()
     assert {n: tuple(w.shape) for n, w in found.items()} == {n: tuple(w.shape) for n, w in expected.items()}
