@@ -25,7 +25,7 @@ from trackers.synthetic.shapes import LABELS
 from trackers.synthetic.sprites import Scene, render
 
 SIZE = (320, 240)
-LENGTHS = (8, 10, 12, 14, 16, 16, 18, 20, 24, 28, 32, 42)  # frames of 12 sequences
+LENGTHS = (12, 14, 16, 20, 22, 24, 28, 32, 36, 42, 48, 66)  # frames of 12 sequences
 START = (1, 1)  # of which little more than the start is left
 WORKERS = (1, 2)
 

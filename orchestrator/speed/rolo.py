@@ -30,7 +30,7 @@ LANES, LENGTH, SIZE = 32, 8, (320, 240)  # sequences, frames of each, and their 
 TRACKED = 3  # of these frames
 STEPS = 6  # frames of a window
 PAPERS = yolo.Config(network=network.Config("small"))
-BATCHES = {1: None, 16: None, 32: 20.0}  # windows of a minibatch: the paper's, its authors' later code's, and twice that
+BATCHES = {1: None, 16: None, 32: 20.0}  # windows of a minibatch: the paper's, its authors' later code's, twice that
 SAMPLES = yolo.Config(network=network.Config("miniature", width=0.125, grid=5, features=400))
 SAMPLES_BATCHES = {32: None}
 PAPER = {"end to end": 20.0, "LSTM alone": 60.0}  # frames per second, on a GPU (Section 4)
