@@ -161,9 +161,10 @@ class Experiment:
             if name not in PROTOCOLS:
                 raise ValueError(f"protocols: expected some of {', '.join(PROTOCOLS)}, got {name!r}")
         for name in self.measures:
-            self._check_measure(name)
+            self.check_measure(name)
 
-    def _check_measure(self, name: str) -> None:
+    def check_measure(self, name: str) -> None:
+        """ValueError unless this measure means something under this convention and one of these protocols."""
         if name not in MEASURES:
             raise ValueError(f"measures: expected some of {', '.join(MEASURES)}, got {name!r}")
         assert self.convention is not None  # it has a usual value
@@ -345,9 +346,9 @@ def _extractor(name: str, entry: dict[str, Any], file: _File, problems: _Problem
         if dataset not in file.datasets:
             problems.say((*where, "train"), f"no data set {dataset!r}; datasets has {', '.join(file.datasets)}")
     read = {role for step in network.steps(config) for role in step.reads}
-    if not read <= roles.keys():
-        got = ", ".join(roles) or "none"
-        problems.say((*where, "train"), f"expected training data by the roles {', '.join(sorted(read))}; got {got}")
+    if read != roles.keys():
+        by = f"by the roles {', '.join(sorted(read))}" if read else "by no role, for nothing is learnt"
+        problems.say((*where, "train"), f"expected training data {by}; got {', '.join(roles) or 'none'}")
     return Extractor(name, kind, config, roles, seed)
 
 
@@ -410,6 +411,7 @@ def _study(name: str, entry: _StudyFile, file: _File, problems: _Problems) -> St
     read = [_variant(tracker, settings, where, problems) for tracker, settings in entry.trackers.items()]
     trackers = tuple(variant for variant in read if variant is not None and variant.config is not None)
     _check_roles(where, entry.experiments, trackers, problems)
+    _check_own_measures(where, entry.experiments, trackers, problems)
     for i, experiment in enumerate(entry.experiments):
         timed = () if isinstance(experiment.speed, bool) else experiment.speed
         for key, given in (("speed", timed), ("trackers", experiment.trackers)):
@@ -431,6 +433,19 @@ def _check_roles(
                     f"expected training data by the roles that {variant.name} reads, {', '.join(sorted(read))}; "
                     f"got {', '.join(experiment.roles)}",
                 )
+
+
+def _check_own_measures(
+    study: Where, experiments: tuple[Experiment, ...], trackers: tuple[Variant, ...], problems: _Problems
+) -> None:
+    """Whether each experiment can judge its trackers by the measures of their own."""
+    for i, experiment in enumerate(experiments):
+        for variant in (t for t in trackers if experiment.has(t.name)):
+            for measure in families.find(variant.family).measures(variant.config):
+                try:
+                    experiment.check_measure(measure)
+                except ValueError as error:
+                    problems.say((*study, "experiments", i), f"{variant.name} is judged by {measure}; {error}")
 
 
 def _variant(name: str, entry: dict[str, Any], study: Where, problems: _Problems) -> Variant | None:

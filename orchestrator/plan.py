@@ -209,6 +209,7 @@ def _trial(study: Study, params: Params, variant: Variant, entry: _Entry, seed: 
     tracking: dict[tuple[str, str], Job] = {}
     scores: dict[str, Job] = {}
     speed: dict[str, Job] = {}
+    own = families.find(variant.family).measures(variant.config)
     for test, experiment in entry.tests.items():
         use = _Use(params.datasets[test], "test", entry.part, _sight(variant, params))
         for protocol in experiment.protocols:
@@ -225,7 +226,7 @@ def _trial(study: Study, params: Params, variant: Variant, entry: _Entry, seed: 
             "score",
             f"{title} / score {test}",
             {
-                "measures": [*experiment.measures, *families.find(variant.family).measures(variant.config)],
+                "measures": list(dict.fromkeys((*experiment.measures, *own))),
                 "convention": experiment.convention,
                 "interval": None if experiment.interval is None else list(experiment.interval),
                 "legacy_rasterization": experiment.legacy_rasterization,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import shutil
 from pathlib import Path
 
@@ -287,6 +288,21 @@ def test_trackers_see_what_the_cache_has(seeing):
     assert not tags["B"]["occluded_undetected"].any()
 
 
+def test_a_measure_of_ones_own_is_taken(seeing):
+    """What a family is judged by besides is in its scores, in the convention of the experiment, which knows it."""
+    project, params, _, _ = seeing
+    params["studies"]["toy"]["experiments"][0].update(convention="otb", measures=["success_auc", "cle"])
+    params["studies"]["toy"]["trackers"]["Seer"].update(trained=False, measures=["released_overlap", "cle"])
+    project.write(params)
+    features(project)
+    assert not conduct(project.options(), project.paths).failures
+    [path] = project.paths.results.rglob("scores.json")
+    scores = json.loads(path.read_text())["scores"]
+    assert sorted({score["measure"] for score in scores}) == ["cle", "released_overlap", "success_auc"]
+    assert len({(score["measure"], score["subset"]) for score in scores}) == len(scores)
+    assert {score["convention"] for score in scores} == {"otb"}
+
+
 def test_the_network_looks_at_what_is_not_in_the_cache(seeing):
     """An image of other pixels than any in the cache is given to the network, alone."""
     project, _, network, _ = seeing
@@ -362,6 +378,20 @@ def spoilt(key, value):
         (spoilt(("extractors", "eye", "train"), {"pictures": "LaSOT"}), "no data set 'LaSOT'"),
         (spoilt(("extractors", "eye", "train"), "part"), "expected training data by the roles pictures; got train"),
         (spoilt(("extractors", "eye", "gain"), "much"), "extractors.eye.gain: expected float, got 'much'"),
+        (
+            spoilt(("extractors", "eye", "train"), {"pictures": "part", "films": "OTB"}),
+            r"extractors.eye.train: expected training data by the roles pictures; got pictures, films",
+        ),
+        (
+            lambda params: params["extractors"].update(
+                ear={"kind": "yolo", "network": {"weights": "yolo.weights"}, "train": {"objects": "OTB"}}
+            ),
+            r"extractors.ear.train: expected training data by no role, for nothing is learnt; got objects",
+        ),
+        (
+            spoilt(("studies", "toy", "trackers", "Seer", "measures"), ["sr_50"]),
+            r"params.yaml:\d+: studies.toy.experiments.0: Seer is judged by sr_50; convention: .* defined by got10k",
+        ),
         (
             lambda params: params["studies"]["toy"]["experiments"][0].update(trackers=["Nobody"]),
             r"experiments.0.trackers: no tracker 'Nobody'",

@@ -22,6 +22,7 @@ class Config:
     rate: float = 1.0
     trained: bool = True
     oracle: bool = False
+    measures: tuple[str, ...] = ()
 
 
 def extractor(config: Config) -> str:
@@ -30,6 +31,14 @@ def extractor(config: Config) -> str:
 
 def steps(config: Config) -> list[Step]:
     return [Step("fit", fit)] if config.trained else []
+
+
+def measures(config: Config) -> tuple[str, ...]:
+    return config.measures
+
+
+def caveat(config: Config) -> str | None:
+    return "it is shown where the target is." if config.oracle else None
 
 
 def fit(inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
