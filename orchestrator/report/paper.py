@@ -86,9 +86,9 @@ class SequenceTable:
 class Claim:
     """One statement, and the check that stands for it. section, quote: where the paper says so; None: ours.
 
-    check: a kind of `orchestrator.report.claims`. tracker, than: of whom it speaks. benchmarks: on which
-    (empty: all of the study's); subset: of which sequences or frames. measure: by which (None: the paper's).
-    margin: how far apart trackers that hardly differ may be.
+    note: what readers must know besides, in sentences. check: a kind of `orchestrator.report.claims`. tracker, than: of
+    whom it speaks. benchmarks: on which (empty: all of the study's); subset: of which sequences or frames. measure: by
+    which (None: the paper's). margin: how far apart trackers that hardly differ may be.
     """
 
     name: str
@@ -102,6 +102,7 @@ class Claim:
     subset: str = ALL
     measure: str | None = None
     margin: float | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True)

@@ -127,12 +127,16 @@ def test_claims_speak_of_what_was_measured(rectracker: Paper, goturn: Paper, rol
     for one in (rectracker, goturn, rolo):
         assert len({claim.name for claim in one.claims}) == len(one.claims)
         assert {claim.check for claim in one.claims} <= claims.KINDS.keys()
+    assert all(len(claim.benchmarks) == 1 for claim in rolo.claims)  # OTB-30 and VOT2016 do not mix
 
 
 @pytest.mark.parametrize("profile", ["sample", "paper"])
 @pytest.mark.parametrize("name", ["goturn", "rolo"])
 def test_a_paper_speaks_of_trackers_of_its_study(name: str, profile: str) -> None:
-    """Every tracker that a table, a claim or a chart names is a variant in the packaged profiles."""
+    """Every tracker that a table, a claim or a chart names is a variant in the packaged profiles.
+
+    It is tested on those benchmarks that a claim names.
+    """
     reported = paper.load(name)
     yaml = pytest.importorskip("yaml")
     profiles = Path(paper.__file__).parents[1] / "profiles"
@@ -142,6 +146,10 @@ def test_a_paper_speaks_of_trackers_of_its_study(name: str, profile: str) -> Non
     named = {tracker for tracker, _, _ in reported.cells}
     for claim in reported.claims:
         named |= {claim.tracker, claim.than or claim.tracker}
+        for benchmark in claim.benchmarks:
+            there = [experiment for experiment in study["experiments"] if benchmark in experiment["test"]]
+            tested = {tracker for one in there for tracker in one.get("trackers", study["trackers"])}
+            assert {claim.tracker, claim.than or claim.tracker} <= tested, claim.name
     named |= {tracker for chart in reported.charts for tracker in chart.trackers}
     named |= {tracker for comparison in reported.pictures for tracker in comparison.trackers}
     assert named <= set(study["trackers"])
