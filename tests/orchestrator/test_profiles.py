@@ -154,6 +154,12 @@ def test_what_was_tried_differs_in_one_thing(words):
     assert ROLOS[name] == replace(ROLOS["ROLO"], **changed)
 
 
+def test_heatmaps_are_tested_on_unseen_videos():
+    """ "The model is trained offline with 1/3 frames from OTB-30 tested on unseen videos" (4.2)."""
+    names = [(e.train, e.test) for e in STUDIES["rolo"].experiments if "ROLO-Heatmap" in e.trackers]
+    assert ("OTB-30-train", ("OTB-30-test",)) in names
+
+
 def test_step_sizes_differ_in_nothing_else():
     """ "We repeat the 2nd experiment with various step sizes" (4.4): 1 to 9, each trained as long as in the code."""
     models = [ROLOS[f"ROLO-Third-{steps}" if steps != 6 else "ROLO-Third"] for steps in range(1, 10)]
