@@ -112,7 +112,8 @@ def steps(config: Config) -> list[Step]:
         return [Step("read", read, reads=(), files=(path,), settings=("network",), seeded=False)]
     learning = ("network", "optimizer", "momentum", "weight_decay")
     return [
-        *(Step(role, partial(pack, role), reads=(role,), settings=(), seeded=False) for role in ("classes", "objects")),
+        Step("classes", partial(pack, "classes"), reads=("classes",), settings=(), seeded=False),
+        Step("objects", partial(pack, "objects"), reads=("objects",), settings=("network",), seeded=False),
         Step("pretrain", pretrain, ("classes",), reads=(), settings=(*learning, "pretraining")),
         Step(
             "detect",
@@ -131,18 +132,18 @@ def read(inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
 
 
 def pack(role: str, inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
-    """The images of this role and their objects; see `packed`."""
-    return packed.pack(inputs.data[role], reporter)
+    """The images of this role and their objects; see `packed`. A class to be detected must be among "objects"."""
+    tensors = packed.pack(inputs.data[role], reporter)
+    if role == "objects":
+        Pack(tensors, config.network.classes)  # refuses now what `detect` would refuse after all of pre-training
+    return tensors
 
 
 def pretrain(inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
     """Phase one; see `pretraining`."""
-    images = Pack(inputs.weights["classes"])
-
-    def optimizers(parameters: Iterable[nn.Parameter], rate: float) -> torch.optim.Optimizer:
-        return _optimizer(config, parameters, rate)
-
-    return pretrain_on(images, config.network, config.pretraining, optimizers, inputs.seed, inputs.device, reporter)
+    images, phase = Pack(inputs.weights["classes"]), config.pretraining
+    optimizers = partial(_optimizer, config, phase.training, inputs.device)
+    return pretrain_on(images, config.network, phase, optimizers, inputs.seed, inputs.device, reporter)
 
 
 def detect(inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
@@ -171,7 +172,7 @@ def detect(inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
         see = Detector(model, LEAST, config.overlap, across_classes=False, device=device)
         return {"mAP": precision(see, images, held_out)}
 
-    optimizer = _optimizer(config, model.parameters(), training.learning_rate)
+    optimizer = _optimizer(config, training, device, model.parameters())
     learnt = fit(model, optimizer, batch, costs, training, reporter, validate)
     return model.cpu().written_out() if isinstance(model, Shared) else learnt
 
@@ -191,10 +192,14 @@ def dropout(network: yolo.Config, count: int, seed: int, update: int, device: st
     return (drawn >= network.dropout) / (1 - network.dropout)
 
 
-def _optimizer(config: Config, parameters: Iterable[nn.Parameter], rate: float) -> torch.optim.Optimizer:
+def _optimizer(
+    config: Config, training: Training, device: str, parameters: Iterable[nn.Parameter]
+) -> torch.optim.Optimizer:
+    rate, capture = training.learning_rate, training.capture and device != "cpu"
     if config.optimizer == "adam":
-        return torch.optim.Adam(parameters, rate, fused=True)  # on a CPU, too, in half of the time
-    return torch.optim.SGD(parameters, rate, config.momentum, weight_decay=config.weight_decay)
+        return torch.optim.Adam(parameters, rate, fused=True, capturable=capture)  # on a CPU, too, in half of the time
+    # In a CUDA graph the learning rate is a tensor, which only the fused step reads there.
+    return torch.optim.SGD(parameters, rate, config.momentum, weight_decay=config.weight_decay, fused=capture or None)
 
 
 def extractor(config: Config, weights: Weights, device: str) -> Extractor:

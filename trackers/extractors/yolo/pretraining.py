@@ -21,7 +21,7 @@ from trackers.extractors.yolo.examples import look
 from trackers.extractors.yolo.packed import Pack
 from trackers.training import Reporter, Training, Weights, fit
 
-Optimizers = Callable[[Iterable[nn.Parameter], float], torch.optim.Optimizer]
+Optimizers = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 
 
 @dataclass(frozen=True)
@@ -102,9 +102,7 @@ def pretrain(
             right += int((model(images).argmax(1) == classes).sum())
         return {"accuracy": right / len(held_out)}
 
-    learnt = fit(
-        model, optimizers(model.parameters(), training.learning_rate), batch, costs, training, reporter, validate
-    )
+    learnt = fit(model, optimizers(model.parameters()), batch, costs, training, reporter, validate)
     weights = {name.removeprefix("network."): w for name, w in learnt.items() if name.startswith("network.")}
     return scaled(model, weights, batch(0)[0])
 

@@ -203,13 +203,30 @@ def test_weights_of_a_file_take_no_training(tmp_path):
 
 
 def test_steps_depend_on_what_they_use():
-    """What is a detection changes no weights; the loss changes no pretraining; nothing changes the packs."""
+    """What is a detection changes no weights; the loss changes no pretraining; only the classes the packs."""
     settings = {step.name: set(step.settings) for step in steps(Config())}
-    assert settings["classes"] == settings["objects"] == set()
+    assert (settings["classes"], settings["objects"]) == (set(), {"network"})
     assert "threshold" not in settings["detect"] | settings["pretrain"]
     assert not {"coordinates", "nothing", "detection"} & settings["pretrain"]
     assert "pretraining" not in settings["detect"]
     assert all(name in Config.__dataclass_fields__ for names in settings.values() for name in names)
+
+
+def test_classes_without_objects_are_refused_when_images_are_packed(data):
+    """What cannot be learnt is said before pre-training, with the names of what could be."""
+    config = small(network=dataclasses.replace(NETWORK, classes=("disc", "moon")))
+    step = next(step for step in steps(config) if step.name == "objects")
+    with pytest.raises(ValueError, match="got none of moon; there are .*star"):
+        step.run(Inputs(data, 1), config, Silent())
+
+
+@pytest.mark.parametrize(("kind", "option"), [("adam", "capturable"), ("sgd", "fused")])
+def test_optimizers_step_in_a_cuda_graph_where_one_is_captured(kind, option):
+    """Adam keeps its count, SGD reads its learning rate, on the GPU; nothing is asked for on a CPU."""
+    training, weight = dataclasses.replace(LITTLE, capture=True), [torch.nn.Parameter(torch.zeros(2))]
+    for device, expected in (("cuda", True), ("cpu", False)):
+        optimizer = yolo._optimizer(small(optimizer=kind), training, device, weight)
+        assert bool(optimizer.defaults[option]) == expected
 
 
 @pytest.mark.parametrize(
