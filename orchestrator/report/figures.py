@@ -175,7 +175,16 @@ def write_curves(study: Study, summaries: Iterable[Summary], folder: Path) -> di
 def write_points(study: Study, drawn: Mapping[Chart, Drawing], folder: Path) -> dict[str, Path]:
     """The paper's own figures of numbers; paths below the report, by title."""
     kinds = {chart: _plots if chart.kind == "success" else _points for chart in drawn}
-    return _draw(study, {chart.title: partial(kinds[chart], chart, drawn[chart]) for chart in drawn}, folder)
+    colours = series_colours(study, drawn.values())
+    return _draw(study, {chart.title: partial(kinds[chart], chart, drawn[chart], colours) for chart in drawn}, folder)
+
+
+def series_colours(study: Study, drawings: Iterable[Drawing]) -> dict[str, str]:
+    """A colour for each series, the same in all drawings: for trackers in the study's order, then for the others."""
+    places = {tracker: i for i, tracker in enumerate(study.trackers)}
+    names = dict.fromkeys(point.series for drawing in drawings for point in drawing.points if point.series != OTHERS)
+    ordered = sorted(names, key=lambda name: places.get(name, len(places)))
+    return {OTHERS: SHARED, **dict(zip(ordered, cycle(COLOURS + MORE_COLOURS), strict=False))}
 
 
 def _draw(study: Study, charts: Mapping[str, Callable[[], Figure]], folder: Path) -> dict[str, Path]:
@@ -279,10 +288,9 @@ def _curves(summary: Summary, curves: Mapping[str, Mapping[str, Cell]]) -> Figur
     return figure
 
 
-def _plots(chart: Chart, drawing: Drawing) -> Figure:
+def _plots(chart: Chart, drawing: Drawing, colours: Mapping[str, str]) -> Figure:
     """One panel a protocol, one line a tracker; the legend has the area under each, which is its mean."""
     figure, panels = _panels(list(dict.fromkeys(point.panel for point in drawing.points)))
-    colours = dict(zip(chart.trackers, cycle(COLOURS + MORE_COLOURS), strict=False))
     for axes in panels:
         lines: dict[str, list[tuple[float, float]]] = {}
         for point in drawing.points:
@@ -304,13 +312,11 @@ def _marked(name: str, drawing: Drawing) -> str:
     return f"{name}†" if name in drawing.caveats else name
 
 
-def _points(chart: Chart, drawing: Drawing) -> Figure:
+def _points(chart: Chart, drawing: Drawing, colours: Mapping[str, str]) -> Figure:
     """One panel of points, or two; a line, or a colour, is a series. Ranks run from the worst to the best."""
     points = [replace(point, label=_marked(point.label, drawing)) for point in drawing.points]
     figure, panels = _panels(list(dict.fromkeys(point.panel for point in points)))
     names = list(dict.fromkeys(point.series for point in points))
-    shown = [name for name in names if name != OTHERS]
-    colours = {OTHERS: SHARED, **dict(zip(shown, cycle(COLOURS), strict=False))}
     for axes in panels:
         for i, name in enumerate(names):
             own = [point for point in points if (point.series, point.panel) == (name, axes.get_title(loc="left"))]

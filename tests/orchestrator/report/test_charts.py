@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.report import charts, claims, paper, results, scores
+from orchestrator.report import charts, claims, figures, paper, results, scores
 from orchestrator.report.summary import summaries
 
 LINE = ("GOTURN-14", "GOTURN-37", "GOTURN-157", "GOTURN")
@@ -97,6 +97,16 @@ def test_success_plots_are_of_the_named_trackers(rolo_report: Path) -> None:
     assert {(row["benchmark"], row["panel"]) for row in held_out} == {("OTB-30-test", "")}
     assert [row["series"] for row in held_out[::21]] == ["ROLO-Third", "YOLO", "ROLO-Videos"]
     assert (rolo_report / "figures/rolo/Figure_8.png").is_file()
+
+
+def test_a_tracker_has_one_colour(rolo_results: Path) -> None:
+    """All figures of a study draw a tracker in one colour, that of its place in the study, whatever their own order."""
+    study = results.read(rolo_results)[1]
+    orders = ("YOLO", "ROLO"), ("Identity", "undetected", "ROLO")
+    drawings = [charts.Drawing(tuple(charts.Point("", name, name, 0, 0) for name in names), {}) for names in orders]
+    colours = figures.series_colours(study, drawings)
+    assert list(colours) == [charts.OTHERS, "ROLO", "YOLO", "Identity", "undetected"]
+    assert len(set(colours.values())) == 5
 
 
 def test_caveats_go_with_what_is_drawn(rolo_results: Path) -> None:
