@@ -40,6 +40,7 @@ def track(
     from orchestrator import footage, overlay, trained
     from orchestrator.files import write_bytes
     from orchestrator.progress import bar
+    from trackers import families
     from trackers.evaluation.lanes import TrackingError
     from trackers.evaluation.protocols import FrameError
 
@@ -63,6 +64,8 @@ def track(
                 since = time.perf_counter()
                 found[name] = follow(loaded, sequence, start, trial.seed, tick)
                 lines.append(f"{name}: {_described(sequence, found[name], time.perf_counter() - since)}")
+                caveat = families.find(trial.variant.family).caveat(trial.variant.config)
+                lines += [f"{name}: {caveat}"] if caveat else []
                 done += len(sequence)
             if as_json is not None:
                 write_bytes(as_json, (json.dumps(as_rows(source, found)) + "\n").encode())
@@ -87,7 +90,8 @@ def follow(
     """Boxes (frames, 4) from one pass of the tracker, NaN before it starts and where it says nothing.
 
     start: the box in frame 0; None: the first groundtruth. progress: called with the number of frames done.
-    Raises ValueError for a start that does not touch the image, and what `lanes.follow` raises.
+    Raises ValueError for a start that does not touch the image, and for an oracle where a frame has no groundtruth
+    to show it; and what `lanes.follow` raises.
     """
     from dataclasses import replace
 
@@ -100,6 +104,12 @@ def follow(
         groundtruth = np.full((len(sequence), 4), np.nan)
         groundtruth[0] = start
         sequence = replace(sequence, groundtruth=groundtruth, regions=None, omitted=None, labelled=None)
+    known = int(np.isfinite(sequence.groundtruth).all(1).sum())
+    if tracker.oracle and known < len(sequence):
+        raise ValueError(
+            f"sequence {sequence.name}: expected groundtruth in each of its {len(sequence)} frames, for this tracker "
+            f"is shown where the target is, got it in {known}"
+        )
     (trajectory,) = lanes.follow(
         tracker, PROTOCOLS["one_pass"], [sequence], 1, lambda sequence, t, tracker, lane: progress(t + 1), seed
     )

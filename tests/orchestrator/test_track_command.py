@@ -10,6 +10,7 @@ import torch
 import yaml
 
 from orchestrator.conduct import conduct
+from orchestrator.extraction import train_extractors
 from trackers.benchmarks import otb
 from trackers.benchmarks.videos import Video
 from trackers.boxes import iou
@@ -134,6 +135,22 @@ def test_a_broken_frame_is_named(call, project, images):
     assert "sequence walk, frame 3" in error
     assert "0004.png" in error
     assert not list(project.root.glob("*.mp4"))
+
+
+def test_an_oracle_says_what_it_is(call, project, params, images):
+    """What was shown where the target is says so, and is refused where there is nothing to show it in some frame."""
+    params["extractors"] = {"eye": {"kind": "toy.network", "train": {"pictures": "train"}}}
+    params["features"] = ["eye-train"]
+    params["studies"]["toy"]["trackers"]["Oracle"] = {"family": "toy.seer", "trained": False, "oracle": True}
+    project.write(params)
+    assert not train_extractors(project.options(), project.paths).failures
+    code, out, _ = call(images, "--tracker", "Oracle", "--tracker", "Identity", "--json", "a.json")
+    assert code == 0
+    assert [line for line in out.splitlines() if "shown" in line] == ["Oracle: it is shown where the target is."]
+    code, _, error = call(images, "--tracker", "Oracle", "--box", "10,8,12,12", "--json", "b.json")
+    assert (code, error.count("\n")) == (2, 1)
+    assert error.startswith("error: sequence walk: expected groundtruth in each of its 6 frames, for this tracker")
+    assert error.endswith(" got it in 1\n")
 
 
 @pytest.mark.skipif(not OTB.is_dir(), reason="needs the real sequences in ../shared/data")
