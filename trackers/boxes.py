@@ -65,3 +65,12 @@ def clip(boxes: Array, width: float, height: float) -> Array:
     y = edges[..., 1::2].clip(0, height)
     corners = [x[..., 0], y[..., 0], x[..., 1] - x[..., 0], y[..., 1] - y[..., 0]]
     return _namespace(boxes).stack(corners, -1)
+
+
+def inside(boxes: Array, width: float, height: float) -> Array:
+    """The part of each box inside the image, at least a pixel wide and high, where need be at the border."""
+    cut = clip(boxes, width, height)
+    sides = cut[..., 2:].clip(min=1)
+    x = cut[..., 0].clip(max=width - sides[..., 0])
+    y = cut[..., 1].clip(max=height - sides[..., 1])
+    return _namespace(boxes).stack([x, y, sides[..., 0], sides[..., 1]], -1)

@@ -82,3 +82,11 @@ def test_clip_keeps_what_is_inside(box):
     clipped = boxes.clip(box, 10, 8)
     assert (painted(clipped) == (painted(box) & image)).all()
     assert boxes.area(clipped) == (painted(box) & image).sum()
+
+
+def test_inside_a_box_is_cut_at_the_border():
+    """What is outside is cut off, and what has left altogether keeps a pixel at the border, in torch, too."""
+    found = np.array([[-5.0, 50, 10, 20], [100, -9, 10, 5], [-5, 10, 10, 100], [3, 4, 0.5, 2], [79.5, 4, 0.5, 2]])
+    expected = [[0, 50, 5, 10], [79, 0, 1, 1], [0, 10, 5, 50], [3, 4, 1, 2], [79, 4, 1, 2]]
+    assert boxes.inside(found, 80, 60).tolist() == expected
+    assert boxes.inside(torch.from_numpy(found), 80, 60).tolist() == expected

@@ -13,8 +13,6 @@ from trackers.families.goturn.network import SCALE, Model
 from trackers.sequence import Image
 from trackers.tracker import Tracker
 
-LEAST = 1.0  # pixels: a box is never smaller, nor less of it in the image
-
 
 class GOTURN(Tracker):
     """Follows each target from its crop in the frame before to the same window of the frame that comes.
@@ -33,8 +31,7 @@ class GOTURN(Tracker):
 
     def initialize(self, lanes: Sequence[int], images: Sequence[Image], regions: np.ndarray) -> None:
         # A target is looked for in the image alone, however large it is said to be.
-        boxes = [inside(region, image) for region, image in zip(np.asarray(regions, float), images, strict=True)]
-        self._remember(lanes, images, np.stack(boxes))
+        self._remember(lanes, images, _inside(np.asarray(regions, float), images))
 
     @torch.inference_mode()
     def update(self, lanes: Sequence[int], images: Sequence[Image]) -> np.ndarray:
@@ -48,7 +45,7 @@ class GOTURN(Tracker):
         half = 0.5 / self.context  # of the target, in units of its window
         stayed = crops.from_window(0.5 + half * torch.tensor([-1.0, -1, 1, 1]).double(), windows).numpy()
         found = np.where(np.isfinite(found).all(1, keepdims=True), found, stayed)
-        found = np.stack([inside(box, image) for box, image in zip(found, images, strict=True)])
+        found = _inside(found, images)
         self._remember(lanes, images, found)
         return found
 
@@ -64,11 +61,6 @@ class GOTURN(Tracker):
             self.windows[lane], self.targets[lane] = window, np.array(crops.cut(image, window))
 
 
-def inside(box: np.ndarray, image: Image) -> np.ndarray:
-    """The part of a box in the image, at least one pixel wide and high."""
-    height, width = image.shape[:2]
-    x0, y0, x1, y1 = boxes.xywh_to_xyxy(box)
-    x0, x1 = np.clip([x0, x1], 0, width)
-    y0, y1 = np.clip([y0, y1], 0, height)
-    w, h = max(x1 - x0, LEAST), max(y1 - y0, LEAST)
-    return np.array([min(x0, width - w), min(y0, height - h), w, h])
+def _inside(found: np.ndarray, images: Sequence[Image]) -> np.ndarray:
+    """The part of each box (L, 4) in its image, at least one pixel wide and high."""
+    return np.stack([boxes.inside(box, *image.shape[1::-1]) for box, image in zip(found, images, strict=True)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import cv2
 import numpy as np
@@ -20,7 +21,6 @@ from trackers.sequence import Image
 from trackers.sequence import Sequence as Video
 from trackers.tracker import Tracker
 
-LEAST = 1.0  # pixels: a box is never smaller, nor less of it in the image
 SORT_IOU_MIN = 0.3  # of Bewley et al. 2016's code
 
 
@@ -53,7 +53,7 @@ class ByDetection(Tracker):
                 self.choose[lane] = ByGroundtruth(video.groundtruth[frame:])
             else:
                 self.choose[lane] = self.rule(region)
-            self.boxes[lane] = inside(region, image)
+            self.boxes[lane] = geometry.inside(region, *image.shape[1::-1])
 
     def chosen(self, lanes: Sequence[int], images: Sequence[Image]) -> list[tuple[Seen, int | None]]:
         """What is seen in the next image of these lanes, and which of the detections there is the target."""
@@ -63,7 +63,7 @@ class ByDetection(Tracker):
         """Boxes (4,) as they were found -> (L, 4) as they are answered."""
         for lane, image, box in zip(lanes, images, boxes, strict=True):
             if np.isfinite(box).all() and (box[2:] > 0).all():
-                self.boxes[lane] = inside(box, image)
+                self.boxes[lane] = geometry.inside(box, *image.shape[1::-1])
         return np.stack([self.boxes[lane] for lane in lanes])
 
 
@@ -90,7 +90,7 @@ class SORT(ByDetection):
     """
 
     def __init__(self, see: Extractor, oracle: bool = False) -> None:
-        super().__init__(see, None if oracle else lambda given: lambda boxes: None)
+        super().__init__(see, None if oracle else _nearest)
         self.beliefs: dict[int, kalman.Belief] = {}  # by lane, of one target each
 
     def initialize(self, lanes: Sequence[int], images: Sequence[Image], regions: np.ndarray) -> None:
@@ -107,14 +107,12 @@ class SORT(ByDetection):
             )
         )
         found = belief.boxes()  # (L, 4)
+        if not self.oracle:
+            self.choose |= {lane: _nearest(box) for lane, box in zip(lanes, found, strict=True)}
         every = self.chosen(lanes, images)
-        associated = [
-            chosen if self.oracle else most_overlapping(seen.boxes, box, SORT_IOU_MIN)
-            for (seen, chosen), box in zip(every, found, strict=True)
-        ]
-        [hit] = np.nonzero([choice is not None for choice in associated])
+        [hit] = np.nonzero([chosen is not None for _, chosen in every])
         if len(hit):
-            measured = np.stack([every[i][0].boxes[associated[i]] for i in hit]).astype(float)
+            measured = np.stack([every[i][0].boxes[every[i][1]] for i in hit]).astype(float)
             better = kalman.updated(kalman.Belief(belief.mean[hit], belief.covariance[hit]), measured)
             belief.mean[hit], belief.covariance[hit], found[hit] = better.mean, better.covariance, better.boxes()
         self._remember(lanes, belief)
@@ -123,6 +121,11 @@ class SORT(ByDetection):
     def _remember(self, lanes: Sequence[int], belief: kalman.Belief) -> None:
         for i, lane in enumerate(lanes):
             self.beliefs[lane] = kalman.Belief(belief.mean[i : i + 1], belief.covariance[i : i + 1])
+
+
+def _nearest(box: np.ndarray) -> Choose:
+    """SORT's rule for one frame, of the box (4,) that is predicted there."""
+    return partial(most_overlapping, reference=box.copy(), least=SORT_IOU_MIN)
 
 
 class ROLO(ByDetection):
@@ -216,11 +219,3 @@ class ROLO(ByDetection):
     def _square(self, heatmap: Tensor) -> np.ndarray:
         """(side^2,) -> (side, side)."""
         return heatmap.float().reshape(self.model.side, -1).numpy()
-
-
-def inside(box: np.ndarray, image: Image) -> np.ndarray:
-    """The part of a box in the image, at least one pixel wide and high."""
-    height, width = image.shape[:2]
-    x, y, w, h = geometry.clip(box, width, height)
-    w, h = max(w, LEAST), max(h, LEAST)
-    return np.array([min(x, width - w), min(y, height - h), w, h])

@@ -15,7 +15,7 @@ from trackers.families import goturn
 from trackers.families.goturn import Config, Motion, cost, dropout, error, steps
 from trackers.families.goturn.network import Model
 from trackers.families.goturn.pretraining import Pretraining
-from trackers.families.goturn.tracking import GOTURN, inside
+from trackers.families.goturn.tracking import GOTURN
 from trackers.sequence import Sequence
 from trackers.synthetic.sprites import Scene, picture, render
 from trackers.training import DivergedError, Inputs, Silent, Training
@@ -325,12 +325,6 @@ def test_no_number_means_that_nothing_moved(context):
     """Where the network's answer is NaN, the target is said to be where it was, to half a pixel."""
     nothing = (float("nan"),) * 4
     assert told(nothing, (30.25, 20, 20, 10), context=context) == pytest.approx([30.25, 20, 20, 10], abs=0.5)
-
-
-def test_a_box_is_cut_at_the_border():
-    """What lies outside the image is cut off."""
-    image = np.zeros((60, 80, 3), np.uint8)
-    assert inside(np.array([-5.0, 10.0, 10.0, 100.0]), image).tolist() == [0, 10, 5, 50]
 
 
 def test_training_learns_to_look(data):
