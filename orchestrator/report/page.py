@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite
 from pathlib import Path
@@ -22,7 +22,7 @@ from orchestrator.report.summary import Summary, shown, subset_name
 from trackers.evaluation.significance import Ranking
 from trackers.evaluation.statistics import Estimate
 
-Tile = tuple[str, Strip | None]  # a tracker, and what it saw
+Tile = tuple[str, Strip]  # a tracker, and what it saw
 
 
 @dataclass(frozen=True)
@@ -88,18 +88,17 @@ class Section:
         everyone = Comparison("Pictures", "The same sequences, as each tracker saw them.", self.study.trackers, True)
         return self.paper.pictures or (everyone,)
 
-    def tiles(self, comparison: Comparison, benchmark: str) -> Iterator[tuple[str, list[Tile]]]:
-        """Each example sequence of that benchmark, with what each tracker of the comparison saw of it."""
-        trials = {tracker: self._pictured(tracker, benchmark) for tracker in comparison.trackers}
-        names = {trial.name for trial in trials.values() if trial is not None}
-        for sequence in sorted({s for name, b, s in self.strips if name in names and b == benchmark}):
-            yield (
-                sequence,
-                [
-                    (tracker, self.strips.get((trial.name, benchmark, sequence)) if trial else None)
-                    for tracker, trial in trials.items()
-                ],
-            )
+    def pictures(self, comparison: Comparison) -> dict[str, dict[str, list[Tile]]]:
+        """By benchmark and example sequence, what each tracker of the comparison saw of it: those with pictures."""
+        found: dict[str, dict[str, list[Tile]]] = {}
+        for benchmark in self.study.benchmarks:
+            trials = {tracker: self._pictured(tracker, benchmark) for tracker in comparison.trackers}
+            names = {tracker: trial.name for tracker, trial in trials.items() if trial is not None}
+            for sequence in sorted({s for name, b, s in self.strips if name in names.values() and b == benchmark}):
+                strips = {tracker: self.strips.get((name, benchmark, sequence)) for tracker, name in names.items()}
+                tiles = [(tracker, strip) for tracker, strip in strips.items() if strip is not None]
+                found.setdefault(benchmark, {})[sequence] = tiles
+        return found
 
     def _pictured(self, tracker: str, benchmark: str) -> Trial | None:
         """The first of the tracker's trials that has pictures of the benchmark."""

@@ -118,6 +118,14 @@ def test_a_note_stands_below_its_claim(rolo_report: Path) -> None:
     assert "ours.</p>\n<p>ROLO-Videos has learnt all labels of other videos, and none of these.</p>" in unseen
 
 
+def test_pictures_are_of_those_who_have_them(rolo_report: Path) -> None:
+    """Trackers and data sets without pictures are left out where trackers are shown beside each other."""
+    html = (rolo_report / "index.html").read_text(encoding="utf-8")
+    block = html[html.index(">Figure 6</h3>") : html.index('<h3 id="rolo-training"')]
+    assert re.findall(r"<summary>(.+?)</summary>", block) == ["OTB-30"]
+    assert re.findall(r"<figcaption>(.+?)</figcaption>", block) == ["(a) ROLO-Heatmap"] * 2  # of two sequences
+
+
 def test_a_table_has_the_trackers_that_ran_there(rolo_report: Path) -> None:
     """Trackers that were not to run on a benchmark have no empty line there."""
     html = (rolo_report / "index.html").read_text(encoding="utf-8")
