@@ -14,9 +14,11 @@ Settings of one variant each: steps (Figure 9), heatmaps (Section 3.3), what was
 Where the paper is silent, this is as the authors' code has it: the state is the prediction, with no output layer;
 forget gates begin open; Adam at a learning rate of 1e-5, one window a batch, 200 passes (experiment 3).
 Readings of ours: the short-term history is as long as the LSTM's, 6 validated detections, however old they are; the
-least IoU is 0.3, SORT's; groundtruth takes the mean's place until a first detection is validated; a frame before a
-run's first is the first; "1/3 frames" are the first third, as in the code; "1/3 ground truths" are those of every
-third frame, so many labels in both; a box is the part of a heatmap above half of its maximum.
+least IoU is 0.3, SORT's; groundtruth takes the mean's place until a first detection is validated. So the mean is that
+of 3.5 frames ago, and even perfect detections of a target that moves, frame by frame, by more than 0.15 of its width,
+or 0.09 of both of its sides, are no longer assigned. A frame before a run's first is the first; "1/3 frames" are the
+first third, as in the code; "1/3 ground truths" are those of every third frame, so many labels in both; a box is the
+part of a heatmap above half of its maximum.
 
 The released code shows its tracker what no tracker may know: `released` is that, and off. Training and test take
 the detection that overlaps most with the groundtruth of every frame, however little; a window's target is its last
@@ -76,7 +78,7 @@ class Config:
     auxiliary: float = 0.0
     released: bool = False
     training: Training = field(
-        default_factory=lambda: Training(  # an epoch: a third of the 14,714 frames of OTB-30
+        default_factory=lambda: Training(  # an epoch: a third of the 14,698 frames of OTB-30
             batch=1, updates_per_epoch=4900, epochs=200, patience=200, learning_rate=1e-5, report_every=980
         )
     )

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from trackers.families.rolo.assignment import ByGroundtruth, ByHistory, most_overlapping
 
@@ -41,6 +42,15 @@ def test_the_mean_moves_with_the_last_detections():
     assert choose(shifted(7)) == 0  # means at 2, then at 5.5
     assert choose(shifted(0)) is None  # 4.5 / 15.5 = 0.29
     assert choose(shifted(10.5)) == 0  # 5 / 15
+
+
+@pytest.mark.parametrize(("step", "kept"), [((1.5, 0), True), ((1.6, 0), False), ((0.9, 0.9), True), ((1, 1), False)])
+def test_a_mean_of_six_lags(step, kept):
+    """What moves by more than 0.15 of its width, or 0.09 of both sides, a frame gets away, though seen in every one."""
+    choose = ByHistory(BOX, history=6, iou_min=0.3)
+    found = [choose(BOX[None] + [t * step[0], t * step[1], 0, 0]) for t in range(30)]
+    assert found[:6] == [0] * 6
+    assert found[6:] == [0 if kept else None] * 24
 
 
 def test_the_groundtruth_stands_in_until_there_is_a_detection():
