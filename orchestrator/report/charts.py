@@ -22,7 +22,7 @@ from orchestrator.report.curves import points as curve_points
 from orchestrator.report.paper import Chart
 from orchestrator.report.results import Study
 from orchestrator.report.scores import Cell
-from orchestrator.report.summary import Summary
+from orchestrator.report.summary import Summary, measure_name
 from trackers.evaluation.results import ALL
 
 COLUMNS = ("study", "chart", "benchmark", "panel", "series", "label", "x", "y", "low", "high")
@@ -120,7 +120,7 @@ def _subsets(chart: Chart, summary: Summary) -> Iterator[Point]:
 
 def _trend(chart: Chart, summary: Summary) -> Iterator[Point]:
     places = {trial.tracker: trial.settings.get(chart.setting) for trial in summary.grid.study.trials}
-    panel = chart.measure.replace("_", " ") if chart.speed else ""
+    panel = measure_name(chart.measure) if chart.speed else ""
     for subset in chart.subsets or (ALL,):
         for tracker in chart.trackers:
             cell, x = summary.cell(tracker, chart.measure, subset), places.get(tracker)

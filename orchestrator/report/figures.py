@@ -17,7 +17,7 @@ from orchestrator.report.curves import points as curve_points
 from orchestrator.report.paper import Aspect, Chart, Paper
 from orchestrator.report.results import Example, Study, Trial
 from orchestrator.report.scores import Cell, Grid
-from orchestrator.report.summary import Summary, shown, subset_name
+from orchestrator.report.summary import Summary, measure_name, shown, subset_name
 from orchestrator.results import slug
 from trackers.evaluation.curves import CURVES
 from trackers.evaluation.results import ALL
@@ -252,7 +252,7 @@ def _by_length(study: Study, paper: Paper, grid: Grid) -> Figure:
         axes.minorticks_off()
         axes.set_xlabel("length in frames")
     panels[0].set_ylim(bottom=0)  # of all: they share it
-    figure.supylabel(paper.measure.replace("_", " "), fontsize=9)
+    figure.supylabel(measure_name(paper.measure), fontsize=9)
     _legend(figure, panels)
     return figure
 
@@ -279,7 +279,7 @@ def _curves(summary: Summary, curves: Mapping[str, Mapping[str, Cell]]) -> Figur
                 label = f"{summary.grid.study.marked(tracker)} [{shown(measure, score.mean)}]"
                 line = "-" if list(colours).index(tracker) < len(COLOURS + MORE_COLOURS) else "--"  # the colours recur
                 axes.plot(*curve_points(cells[tracker]), line, color=colours[tracker], label=label)
-        axes.set_title(f"{name.replace('_', ' ')} [{measure.replace('_', ' ')}]")
+        axes.set_title(f"{name.replace('_', ' ')} [{measure_name(measure)}]")
         axes.set_xlabel(curve.axes[0])
         axes.set_ylabel(curve.axes[1])
         axes.set_ylim(0, 1)
@@ -340,7 +340,7 @@ def _points(chart: Chart, drawing: Drawing, colours: Mapping[str, str]) -> Figur
 def _label(chart: Chart, points: Sequence[Point], axes: Axes) -> None:
     from matplotlib.ticker import LogLocator, NullFormatter
 
-    axes.set_ylabel(FPS if axes.get_title(loc="left") == FPS else chart.measure.replace("_", " "))
+    axes.set_ylabel(FPS if axes.get_title(loc="left") == FPS else measure_name(chart.measure))
     if chart.kind in ("ranks", "speed"):
         axes.invert_yaxis()
         axes.margins(0.15)

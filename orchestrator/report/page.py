@@ -18,7 +18,7 @@ from orchestrator.report.paper import Aspect, Chart, Comparison, Paper
 from orchestrator.report.results import Study, Trial, flattened
 from orchestrator.report.scores import Cell, Grid
 from orchestrator.report.sequences import BySequence
-from orchestrator.report.summary import Summary, shown, subset_name
+from orchestrator.report.summary import Summary, measure_name, shown, subset_name
 from trackers.evaluation.significance import Ranking
 from trackers.evaluation.statistics import Estimate
 
@@ -118,7 +118,7 @@ def render(sections: Sequence[Section], together: Sequence[Together] = ()) -> st
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    filters = (caveats_of, flattened, largest_end, setting, shown, signed, subset_name)
+    filters = (caveats_of, flattened, largest_end, measure_name, setting, shown, signed, subset_name)
     environment.filters |= {function.__name__: function for function in filters}
     colours = {"groundtruth": f"rgb{GROUNDTRUTH}", "prediction": f"rgb{PREDICTION}"}
     return environment.get_template("page.html").render(sections=sections, together=together, colours=colours)

@@ -11,6 +11,8 @@ from trackers.evaluation.curves import CURVES
 from trackers.evaluation.measures import MEASURES
 from trackers.evaluation.results import ALL
 
+WRONG = {"released_overlap": " (wrong IoU)"}  # measures that were taken over with their mistakes
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -98,6 +100,11 @@ def summaries(grid: Grid) -> Iterable[Summary]:
 def subset_name(subset: str) -> str:
     """As readers see it: VOT's tag `empty` is of frames that have no other."""
     return "no attribute" if subset == "empty" else subset.replace("_", " ")
+
+
+def measure_name(measure: str) -> str:
+    """As readers see it; of one that is wrong, and known to be, what is wrong."""
+    return measure.replace("_", " ") + WRONG.get(measure, "")
 
 
 def shown(measure: str, value: float) -> str:

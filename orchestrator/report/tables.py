@@ -7,11 +7,12 @@ from pathlib import Path
 
 from orchestrator.report import paper, results, scores
 from orchestrator.report.paper import Aspect
-from orchestrator.report.summary import Summary, shown, summaries
+from orchestrator.report.summary import Summary, measure_name, shown, summaries
 
 _TRACKER, _CELL, _WIDE = 22, 13, 18  # widths in characters
 _COLUMNS = 3  # measures beside each other
 _LINE = 80
+_SHORTER = {"normalized": "norm.", "released overlap (wrong IoU)": "overlap (wrong)"}
 
 
 def print_tables(folder: Path) -> None:
@@ -49,8 +50,7 @@ def _summary(study: results.Study, summary: Summary) -> str:
         measures = summary.measures[first : first + _COLUMNS]
         lines += [
             "",
-            " " * _TRACKER
-            + "".join(f"{measure.replace('_', ' ').replace('normalized', 'norm.'):>{_WIDE}}" for measure in measures),
+            " " * _TRACKER + "".join(f"{_heading(measure):>{_WIDE}}" for measure in measures),
         ]
         for tracker in summary.tested:
             cells = [summary.cell(tracker, measure) for measure in measures]
@@ -58,6 +58,14 @@ def _summary(study: results.Study, summary: Summary) -> str:
             texts = [failed if c is None else shown(m, c.mean) for m, c in zip(measures, cells, strict=True)]
             lines.append(f"  {study.marked(tracker):<{_TRACKER - 2}}" + "".join(f"{text:>{_WIDE}}" for text in texts))
     return "\n".join(lines)
+
+
+def _heading(measure: str) -> str:
+    """Its name, short enough for a column."""
+    name = measure_name(measure)
+    for words, shorter in _SHORTER.items():
+        name = name.replace(words, shorter)
+    return name
 
 
 def _speeds(study: results.Study) -> str:
@@ -71,7 +79,7 @@ def _speeds(study: results.Study) -> str:
 
 
 def _by_length(study: results.Study, grid: scores.Grid, measure: str) -> str:
-    lines = [f"{study.name}: {measure.replace('_', ' ')}, mean ± std over sequences, by length in frames"]
+    lines = [f"{study.name}: {measure_name(measure)}, mean ± std over sequences, by length in frames"]
     for benchmark in study.benchmarks:
         lines += ["", f"{benchmark:<{_TRACKER}}" + "".join(f"{length:>{_CELL}}" for length in study.lengths)]
         for tracker in study.trackers:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -288,6 +289,8 @@ def write_rolo_study(root: Path, study: str, quality: Mapping[str, float], sampl
             )
             parts = [otb_scores(frames, protocol, good) for protocol in protocols]
             scores, curves = ([one for part in parts for one in part[i]] for i in (0, 1))
+            if caveat:
+                scores += [replace(s, measure="released_overlap") for s in scores if s.measure == "average_overlap"]
             score_files.write(place, list(frames), {}, scores, curves)
             sequences = [Sequence(name, Unseen(n), np.ones((n, 4))) for name, n in frames.items()]
             runs = [Trajectory(s.name, s.groundtruth, np.full(len(s), 1, np.int8)) for s in sequences]

@@ -118,6 +118,18 @@ def test_a_note_stands_below_its_claim(rolo_report: Path) -> None:
     assert "ours.</p>\n<p>ROLO-Videos has learnt all labels of other videos, and none of these.</p>" in unseen
 
 
+def test_a_wrong_measure_says_so(rolo_results: Path, rolo_report: Path) -> None:
+    """A measure taken over with its mistake is named so, stands where it was measured, and makes nobody the best."""
+    html = (rolo_report / "index.html").read_text(encoding="utf-8")
+    heading = '<th scope="col">released overlap (wrong IoU)</th>'
+    tables = [table.partition("</table>")[0] for table in html.split("<caption>") if heading in table]
+    assert [table.partition(":")[0] for table in tables] == ["OTB-30"] * 3  # one for each protocol
+    last = [row.rpartition("<td")[2].partition("<span")[0].strip() for row in tables[0].split("</tr>")[1:-1]]
+    assert [cell for cell in last if cell != ">–</td>"] == [">0.675"]  # ROLO-Released's, which is not bold
+    assert "released overlap (wrong IoU): " not in html  # compared with nothing
+    assert " overlap (wrong)\n" in as_text(rolo_results)
+
+
 def test_pictures_are_of_those_who_have_them(rolo_report: Path) -> None:
     """Trackers and data sets without pictures are left out where trackers are shown beside each other."""
     html = (rolo_report / "index.html").read_text(encoding="utf-8")
