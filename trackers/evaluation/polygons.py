@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 
+ROUNDING = 1e-12  # of a corner's distance from a line, in the largest of the polygon's
+
 
 def corners(regions: np.ndarray) -> np.ndarray:
     """Corners (n, k, 2), k at least 4, of regions (n, 4) or (n, 2 k); those of a box from its top left, clockwise.
@@ -125,6 +127,8 @@ def _clip(polygons: np.ndarray, triangles: np.ndarray) -> np.ndarray:
 
 def _half(polygons: np.ndarray, height: np.ndarray) -> np.ndarray:
     """The part of convex polygons (n, k, 2) where `height` (n, k) of a line is not below 0: (n, k + 1, 2)."""
+    # Corners on the line count as above it, whatever rounding says: one that is there twice would cross it once more.
+    height = np.where(np.abs(height) < ROUNDING * np.abs(height).max(1, keepdims=True, initial=0), 0, height)
     following, height_there = np.roll(polygons, -1, 1), np.roll(height, -1, 1)
     above = height >= 0
     crossing = above != (height_there >= 0)

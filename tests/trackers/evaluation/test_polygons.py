@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from trackers import boxes
@@ -52,6 +52,9 @@ def test_boxes_as_polygons(pairs: list[tuple[np.ndarray, np.ndarray]]) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(quadrilaterals, quadrilaterals, st.integers(0, 3))
+@example(
+    np.array([0.0, 3, 0, 1, 4, -1.31496793026956e-19, 0, 3]), np.array([1, 2, 0, 2, 4, -1.31496793026956e-19, 0, 3]), 0
+)
 def test_an_overlap_has_no_first(a: np.ndarray, b: np.ndarray, turn: int) -> None:
     """The shared area is the same both ways, from whichever corner, either way round, and within both areas."""
     shared = polygons.intersection(a[None], b[None])
