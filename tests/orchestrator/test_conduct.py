@@ -336,7 +336,7 @@ def test_killed_in_the_middle_it_goes_on_and_ends_the_same(project, params, exec
     assert not conduct(project.options(), project.paths).failures
     again = updates(diary)[len(done) :]
     assert again[0] > 0
-    assert again[-1] == 39
+    assert max(again) == 39  # a worker that Ray has not ended yet may write one more line at last
     assert tree(project.paths.results) == whole
     assert torch.equal(*[_motion(path) for path in (weights, sorted(project.paths.store.rglob("weights.pt"))[0])])
 
