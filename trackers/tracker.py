@@ -7,13 +7,24 @@ depend on who shares the batch.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from typing import Any, Literal, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
 from trackers.sequence import Image, Region
 from trackers.sequence import Sequence as VideoSequence
+
+
+class SoftMap(NamedTuple):
+    """How likely each pixel of a part of a frame is the target's; no pixel outside of it is.
+
+    window: int (4,) x, y, width, height in pixels; it may reach outside of the frame.
+    probabilities: float32 (height, width) in [0, 1].
+    """
+
+    window: np.ndarray
+    probabilities: np.ndarray
 
 
 class Tracker(ABC):
@@ -56,6 +67,14 @@ class Tracker(ABC):
 
     def attention(self, lanes: Sequence[int]) -> np.ndarray | None:
         """Where these lanes looked in the last step, (len(lanes), height, width) >= 0; None if everywhere."""
+        return None
+
+    def soft(self, lanes: Sequence[int]) -> list[SoftMap] | None:
+        """How likely each pixel was the target's in the last step of these lanes; None if that is not known."""
+        return None
+
+    def memory(self, lanes: Sequence[int]) -> Mapping[str, np.ndarray] | None:
+        """What these lanes remember after the last step: by layer, (len(lanes), cells, height, width); None if nothing."""
         return None
 
 

@@ -79,7 +79,8 @@ class Step:
     needs: names of the steps whose weights it takes. reads: the training data that it looks at, by role
     ("train" where an experiment names one data set). files: paths of other files that it reads.
     settings: names of those settings that it depends on, or None for all; it sees the others at their defaults.
-    seeded: whether it draws random numbers.
+    seeded: whether it draws random numbers. prepares: whether it learns nothing, and only lays data out: it is given
+    all sequences in cross-validation, too, so that all folds share its result.
     """
 
     name: str
@@ -89,6 +90,7 @@ class Step:
     files: tuple[str, ...] = ()
     settings: tuple[str, ...] | None = None
     seeded: bool = True
+    prepares: bool = False
 
 
 @dataclass(frozen=True)
