@@ -74,7 +74,7 @@ class Tracker(ABC):
         return None
 
     def memory(self, lanes: Sequence[int]) -> Mapping[str, np.ndarray] | None:
-        """What these lanes remember after the last step: by layer, (len(lanes), cells, height, width); None if nothing."""
+        """What these lanes remember of the last step: by layer, (len(lanes), cells, height, width); None if nothing."""
         return None
 
 
