@@ -10,7 +10,6 @@ Either way the network takes RGB in 0..255 and sees to the rest itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +18,8 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from trackers.backbones import weights_file
 
 KERNELS = (11, 5, 3, 3, 3)
 STRIDES = (4, 1, 1, 1, 1)
@@ -150,43 +151,15 @@ def read(path: str | Path, config: Config) -> dict[str, Tensor]:
     (classifier..., fc...) are left out. Raises ValueError, with every name and shape that differs, where it is of
     another architecture, and for any other file.
     """
-    try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError:
-        raise
-    except Exception as error:  # whatever a file of another kind makes of the reader
-        # torch's own text is not passed on: it advises to trust the file.
-        raise ValueError(
-            f"{path}: expected names and tensors written by torch.save, got a file that cannot be read as such, "
-            "or that holds more than tensors"
-        ) from error
-    if not isinstance(found, Mapping) or not all(isinstance(value, Tensor) for value in found.values()):
-        raise ValueError(f"{path}: expected names and tensors written by torch.save, got {_kind(found)}")
+    found = weights_file.tensors(path)
     with torch.device("meta"):
         expected = AlexNet(config).state_dict()
     ways = [{name: write(name) for name in expected} for write in (_as_torchvision, str, _as_caffe)]
     names = max(ways, key=lambda way: len(found.keys() & set(way.values())))  # own name -> the file's
     shapes = {names[name]: tuple(tensor.shape) for name, tensor in expected.items()}
-    differences = [
-        f"  {name}: expected {shape}, got {tuple(found[name].shape) if name in found else 'nothing'}"
-        for name, shape in shapes.items()
-        if name not in found or found[name].shape != shape
-    ]
-    differences += [
-        f"  {name}: expected nothing, got {tuple(tensor.shape)}"
-        for name, tensor in found.items()
-        if name not in shapes and not str(name).startswith(("classifier", "fc"))
-    ]
-    if differences:
-        raise ValueError(
-            f"{path}: expected an AlexNet in the {config.layout} layout of widths {list(config.widths)}, "
-            "but these differ:\n" + "\n".join(differences)
-        )
-    weights = {name: found[names[name]].float() for name in expected}
-    broken = [names[name] for name, weight in weights.items() if not weight.isfinite().all()]
-    if broken:
-        raise ValueError(f"{path}: expected finite numbers, got NaN or infinity in {', '.join(broken)}")
-    return weights
+    network = f"an AlexNet in the {config.layout} layout of widths {list(config.widths)}"
+    weights = weights_file.fitted(path, found, shapes, network, beside=("classifier", "fc"))
+    return dict(zip(expected, weights.values(), strict=True))
 
 
 def _as_torchvision(name: str) -> str:
@@ -195,9 +168,3 @@ def _as_torchvision(name: str) -> str:
 
 def _as_caffe(name: str) -> str:
     return f"{name[:5]}_{name[6]}"
-
-
-def _kind(found: object) -> str:
-    if isinstance(found, Mapping):
-        return ", ".join(f"{name}: {type(value).__name__}" for name, value in list(found.items())[:5])
-    return type(found).__name__

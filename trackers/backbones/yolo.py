@@ -24,6 +24,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from trackers.backbones import weights_file
+
 VOC = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog",
     "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
@@ -198,9 +200,7 @@ def read(path: str | Path, config: Config) -> dict[str, Tensor]:
     with Path(path).open("rb") as file:
         start = file.read(2)
     found = _read_torch(path, config) if start.startswith((ZIP, PICKLE)) else _read_darknet(path, config)
-    broken = [name for name, weight in found.items() if not weight.isfinite().all()]
-    if broken:
-        raise ValueError(f"{path}: expected finite numbers, got NaN or infinity in {', '.join(broken)}")
+    weights_file.refuse_broken(path, found)
     return found
 
 
@@ -237,34 +237,12 @@ def _described(config: Config) -> str:
 
 
 def _read_torch(path: str | Path, config: Config) -> dict[str, Tensor]:
-    try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError:
-        raise
-    except Exception as error:  # whatever a file of another kind makes of the reader
-        # torch's own text is not passed on: it advises to trust the file.
-        raise ValueError(
-            f"{path}: expected names and tensors written by torch.save, got a file that cannot be read as such, "
-            "or that holds more than tensors"
-        ) from error
-    if not isinstance(found, Mapping) or not all(isinstance(value, Tensor) for value in found.values()):
-        raise ValueError(f"{path}: expected names and tensors written by torch.save, got {type(found).__name__}")
     shapes = {
         f"{name}.{part}": shape[:1] if part == "bias" else shape
         for name, shape in _layers(config)
         for part in ("weight", "bias")
     }
-    differences = [
-        f"  {name}: expected {shape}, got {tuple(found[name].shape) if name in found else 'nothing'}"
-        for name, shape in shapes.items()
-        if name not in found or found[name].shape != shape
-    ]
-    differences += [
-        f"  {name}: expected nothing, got {tuple(tensor.shape)}" for name, tensor in found.items() if name not in shapes
-    ]
-    if differences:
-        raise ValueError(f"{path}: expected {_described(config)}, but these differ:\n" + "\n".join(differences))
-    return {name: found[name].float() for name in shapes}
+    return weights_file.fitted(path, weights_file.tensors(path), shapes, _described(config))
 
 
 def _read_darknet(path: str | Path, config: Config) -> dict[str, Tensor]:
