@@ -18,9 +18,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trackers.backbones import weights_file
+from trackers.inference import MinimalFiltering
 
 CONVOLUTIONS = (2, 2, 3, 3, 3)  # of each block
 TORCHVISION = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)  # numbers of the convolutions in its `features`
+WIDE = 128  # channels of a layer's inputs, from which on minimal filtering is faster
 CHUNK = 224**2  # pixels of images looked at at once: about what a processor's cache holds of their responses
 CHUNK_ON_GPU = 64 * 224**2  # whose responses take two times 0.8 GB, at the paper's widths
 
@@ -60,6 +62,19 @@ class VGG16(nn.Module):
         self.register_buffer("deviation", torch.tensor((58.395, 57.12, 57.375)), persistent=False)
         self.widths = config.widths
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def on_cpu(self) -> VGG16:
+        """This network made faster on a CPU, for inference alone: the same results to rounding, in 0.7 of the time.
+
+        Blocks 3 to 5 are computed by minimal filtering where they are wide. It would slow down blocks 1 and 2, which
+        have few channels of many pixels. Parameters of the layers replaced are gone from `state_dict()`.
+        """
+        for block in (3, 4, 5):
+            for number in range(1, CONVOLUTIONS[block - 1] + 1):
+                layer = self.get_submodule(f"conv{block}_{number}")
+                if isinstance(layer, nn.Conv2d) and layer.in_channels >= WIDE:
+                    setattr(self, f"conv{block}_{number}", MinimalFiltering(layer))
+        return self
 
     def pool4(self, images: Tensor) -> Tensor:
         """pool4 of RGB images in 0..255, float (N, 3, S, S): (N, C4, S / 16, S / 16). Channels-last is fastest."""

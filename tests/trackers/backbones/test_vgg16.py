@@ -123,6 +123,21 @@ def test_images_in_chunks_are_images_at_once(network, monkeypatch):
         torch.testing.assert_close(few, whole, rtol=1e-5, atol=1e-6)
 
 
+def test_made_faster_it_gives_the_same():
+    """On a CPU wide layers are replaced, once; results stay what they were, to 1e-5 of the largest."""
+    torch.manual_seed(1)
+    network, rgb, masks = VGG16(Config(widths=(4, 128, 8, 128, 128))), images(2, 48), torch.ones(2, 1, 48, 48)
+    with torch.no_grad():
+        pool4 = network.pool4(rgb)
+        expected = pool4, *network.both(rgb, masks), network.block5(pool4)
+        assert network.on_cpu().on_cpu() is network
+        found = network.pool4(rgb), *network.both(rgb, masks), network.block5(pool4)
+    replaced = [name for name, layer in network.named_children() if not isinstance(layer, nn.Conv2d)]
+    assert replaced == ["conv3_1", "conv4_2", "conv4_3", "conv5_1", "conv5_2", "conv5_3"]
+    for fast, plain in zip(found, expected, strict=True):
+        assert (fast - plain).abs().max() < 1e-5 * plain.abs().max()
+
+
 def test_gradients_reach_every_layer(network):
     """Where weights are trained here, all of them learn."""
     network.block5(network.pool4(images(1, 64))).square().sum().backward()
