@@ -54,6 +54,18 @@ class Dataset:
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
+def parts_of_one(one: Dataset, other: Dataset) -> bool:
+    """Whether sequences of one name are the same in both: what is recorded, of one format and in one folder.
+
+    They may differ in which sequences they have, in how long these are made, and in how they are annotated.
+    Generated sequences are the same in no other data set.
+    """
+    if one.name == other.name:
+        return True
+    recorded = hasattr(dataset_module(one.format), "read")
+    return recorded and (one.format, one.root) == (other.format, other.root)
+
+
 @dataclass(frozen=True)
 class Variant:
     """One tracker of a study. family: see `trackers.families.find`. config: the family's own."""
@@ -83,8 +95,12 @@ class Experiment:
 
     test: names of data sets. train: the name of one, or of several by the role that each plays in training;
     None where all that is tested here comes ready.
-    folds: where more than 1, the tested data set is split into so many parts by sequence, drawn by
-    `fold_seed`, and each part is tracked by what was trained on the others: cross-validation.
+    folds: where more than 1, the tested data sets are split into so many parts by sequence, drawn by
+    `fold_seed`, and each part is tracked by what was trained on the others: cross-validation. What is tested is
+    among the training data, or another part of the same (`parts_of_one`): the split is drawn over the names of
+    the first training data set of these, so that a sequence is in one fold, whatever data sets it stands in. A
+    sequence that is tested must have such a name; one that is only trained on is in a fold all the same, and
+    left out of that one's training.
     benchmark: a name in `trackers.benchmarks.catalogue`, whose settings stand where those that follow are
     not given. protocols (("one_pass",) else), measures (("average_overlap",)): by name; each measure is
     taken under those protocols that it knows. convention ("trackmeet"): whose definition of the measures,
@@ -148,11 +164,6 @@ class Experiment:
             raise ValueError("test: expected at least one data set, got none")
         if self.folds < 1:
             raise ValueError(f"folds: expected at least 1, got {self.folds}")
-        if self.folds > 1 and self.roles and not set(self.test) <= set(self.roles.values()):
-            raise ValueError(
-                f"folds: expected what is tested to be among the training data, {self.trained_on}, "
-                f"got {', '.join(self.test)}"
-            )
         if self.interval is not None and not (len(self.interval) == 2 and 1 <= self.interval[0] <= self.interval[1]):
             raise ValueError(f"interval: expected two lengths in frames, from and to, got {list(self.interval)}")
         if self.folds > 1 and "eao" in self.measures and self.interval is None:
@@ -207,12 +218,12 @@ class Params:
     def cache(self, extractor: str, dataset: Dataset) -> str | None:
         """The name of the cache of what an extractor sees in a data set: its own, or one of another part of the same.
 
-        Data sets of one format in one folder are parts of the same. None where there is no such cache.
+        None where there is no such cache.
         """
         own = f"{extractor}-{dataset.name}"
         for name in sorted(self.features, key=lambda name: name != own):
             by, of = self.seen(name)
-            if by.name == extractor and (of.format, of.root) == (dataset.format, dataset.root):
+            if by.name == extractor and parts_of_one(of, dataset):
                 return name
         return None
 
@@ -268,7 +279,7 @@ def load(path: Path) -> Params:
         for i, cache in enumerate(raw.features):
             if not _is_cache(cache, raw):
                 problems.say(("features", i), f"expected <extractor>-<data set>, of those named here, got {cache!r}")
-        studies = tuple(_study(name, entry, raw, problems) for name, entry in raw.studies.items())
+        studies = tuple(_study(name, entry, raw, datasets, problems) for name, entry in raw.studies.items())
     if problems.found:
         raise ParamsError("\n".join(problems.found))
     assert raw is not None  # else there would be problems
@@ -394,7 +405,7 @@ def _check_sight(study: Study, params: Params, problems: _Problems) -> None:
                     problems.say(where, f"expected {extractor}-{name} among features, got none of that data")
 
 
-def _study(name: str, entry: _StudyFile, file: _File, problems: _Problems) -> Study:
+def _study(name: str, entry: _StudyFile, file: _File, datasets: Mapping[str, Dataset], problems: _Problems) -> Study:
     where: Where = ("studies", name)
     tested: set[tuple[str | None, str, str]] = set()
     for i, experiment in enumerate(entry.experiments):
@@ -410,6 +421,7 @@ def _study(name: str, entry: _StudyFile, file: _File, problems: _Problems) -> St
                 )
     read = [_variant(tracker, settings, where, problems) for tracker, settings in entry.trackers.items()]
     trackers = tuple(variant for variant in read if variant is not None and variant.config is not None)
+    _check_folds(where, entry.experiments, datasets, problems)
     _check_roles(where, entry.experiments, trackers, problems)
     _check_own_measures(where, entry.experiments, trackers, problems)
     for i, experiment in enumerate(entry.experiments):
@@ -418,6 +430,33 @@ def _study(name: str, entry: _StudyFile, file: _File, problems: _Problems) -> St
             for strange in sorted(set(given) - entry.trackers.keys()):
                 problems.say((*where, "experiments", i, key), f"no tracker {strange!r}; expected some of the study's")
     return Study(name, entry.experiments, trackers, entry.lengths, entry.seeds)
+
+
+def _check_folds(
+    study: Where, experiments: tuple[Experiment, ...], datasets: Mapping[str, Dataset], problems: _Problems
+) -> None:
+    """Whether what is tested in folds is trained on in the others, and training data is split in one way only."""
+    splits: dict[str, tuple[int, int]] = {}
+    for i, experiment in enumerate(experiments):
+        names = (*experiment.roles.values(), *experiment.test)
+        if experiment.folds == 1 or experiment.trained_on is None or not datasets.keys() >= set(names):
+            continue
+        train = [datasets[name] for name in experiment.roles.values()]
+        strange = [t for t in experiment.test if not any(parts_of_one(datasets[t], other) for other in train)]
+        if strange:
+            problems.say(
+                (*study, "experiments", i),
+                f"folds: expected what is tested to be among the training data, {experiment.trained_on}, "
+                f"got {', '.join(strange)}, which is no other part of it",
+            )
+        split = experiment.folds, experiment.fold_seed
+        if splits.setdefault(experiment.trained_on, split) != split:
+            before = splits[experiment.trained_on]
+            problems.say(
+                (*study, "experiments", i),
+                f"folds: expected {before[0]} folds drawn by seed {before[1]}, as {experiment.trained_on} is split in "
+                f"an earlier experiment, got {split[0]} by seed {split[1]}",
+            )
 
 
 def _check_roles(

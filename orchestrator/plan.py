@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from orchestrator.jobs import Data, Job, Resources, digest, in_order
-from orchestrator.params import Dataset, Experiment, Extractor, Params, Study, Variant, dataset_module
+from orchestrator.params import Dataset, Experiment, Extractor, Params, Study, Variant, dataset_module, parts_of_one
 from trackers import extractors, families
 from trackers.training import Step
 
@@ -26,6 +26,7 @@ SCORING = [
     "orchestrator.score_files",
     "orchestrator.work",
 ]
+TRAINING = ["orchestrator.learnt", "orchestrator.work"]
 FEATURES, WEIGHTS = "features ", "extractor "  # how names of data begin that is none of the data sets
 EXTRACTORS = "extractors"  # what stands for the name of a study where extractors are trained
 NO_PICTURES: dict[str, Any] = {"sequences": 0, "frames": []}
@@ -60,7 +61,7 @@ class Trial:
     @property
     def name(self) -> str:
         """Unique in its study."""
-        data = self.train if self.fold is None else next(iter(self.scores))
+        data = self.train or (None if self.fold is None else next(iter(self.scores)))
         parts = [self.tracker, data, None if self.fold is None else f"fold {self.fold}"]
         return " / ".join(part for part in parts if part) + ("" if self.seed == 1 else f" / seed {self.seed}")
 
@@ -146,13 +147,39 @@ def select(trials: list[Trial], studies: list[str], trackers: list[str]) -> list
 
 
 @dataclass(frozen=True)
+class _Fold:
+    """One of a cross-validation. tested: the data sets whose sequences it tests. drawn: the training data sets."""
+
+    number: int
+    of: int
+    seed: int
+    tested: tuple[Dataset, ...]
+    drawn: tuple[Dataset, ...]
+
+    def part(self, dataset: Dataset) -> dict[str, Any] | None:
+        """Which part of a data set it tests, or leaves out, as it stands in a job; None where it tests nothing of it.
+
+        drawn_over: the settings of the data set over whose names the folds are drawn, where they are others than its
+        own: the first training data set that is a part of the same, for each data set that is one.
+        """
+        if not any(parts_of_one(dataset, test) for test in self.tested):
+            return None
+        part: dict[str, Any] = {"fold": self.number, "of": self.of, "seed": self.seed}
+        over = next((other for other in self.drawn if parts_of_one(dataset, other)), dataset)
+        return part if over.config == dataset.config else {**part, "drawn_over": dataclasses.asdict(over.config)}
+
+
+@dataclass(frozen=True)
 class _Entry:
-    """What one trial trains on, by role, and is tested in. part: of the cross-validation; None: everything."""
+    """What one trial trains on, by role, and is tested in. fold: of a cross-validation; None: everything."""
 
     train: Mapping[str, Dataset]
     tests: Mapping[str, Experiment]
-    fold: int | None = None
-    part: Mapping[str, int] | None = None
+    fold: _Fold | None = None
+
+    def part(self, dataset: Dataset) -> dict[str, Any] | None:
+        """Which part of a data set it tests, or leaves out; None: all of it is read."""
+        return None if self.fold is None else self.fold.part(dataset)
 
 
 def _study(study: Study, params: Params, sources: Sources) -> Iterable[Trial]:
@@ -172,19 +199,29 @@ def _entries(study: Study, params: Params, tracker: str, trained: bool) -> Itera
     experiments = [experiment for experiment in study.experiments if experiment.has(tracker)]
     whole = [experiment for experiment in experiments if experiment.folds == 1]
     if trained:
-        # Experiments that train on the same test what is trained once.
-        alike: dict[str, list[Experiment]] = {}
-        for experiment in whole:
-            alike.setdefault(str(experiment.roles), []).append(experiment)
-        for several in alike.values():
-            yield _Entry(_train(several[0], params), {test: each for each in several for test in each.test})
+        for several in _alike(whole):
+            yield _Entry(_train(several[0], params), _tests(several))
     elif whole:
-        yield _Entry({}, {test: experiment for experiment in whole for test in experiment.test})
+        yield _Entry({}, _tests(whole))
+    for several in _alike(experiment for experiment in experiments if experiment.folds > 1):
+        train, tests = _train(several[0], params), _tests(several)
+        tested, drawn = tuple(params.datasets[test] for test in tests), tuple(train.values())
+        for number in range(several[0].folds):
+            fold = _Fold(number, several[0].folds, several[0].fold_seed, tested, drawn)
+            yield _Entry(train if trained else {}, tests, fold)
+
+
+def _alike(experiments: Iterable[Experiment]) -> Iterable[list[Experiment]]:
+    """Experiments that train on the same, split alike: they test what is trained once."""
+    alike: dict[tuple[str, int, int], list[Experiment]] = {}
     for experiment in experiments:
-        for fold in range(experiment.folds if experiment.folds > 1 else 0):
-            part = {"fold": fold, "of": experiment.folds, "seed": experiment.fold_seed}
-            tests = dict.fromkeys(experiment.test, experiment)
-            yield _Entry(_train(experiment, params) if trained else {}, tests, fold, part)
+        seed = experiment.fold_seed if experiment.folds > 1 else 0
+        alike.setdefault((str(experiment.roles), experiment.folds, seed), []).append(experiment)
+    return alike.values()
+
+
+def _tests(experiments: Iterable[Experiment]) -> dict[str, Experiment]:
+    return {test: experiment for experiment in experiments for test in experiment.test}
 
 
 def _train(experiment: Experiment, params: Params) -> Mapping[str, Dataset]:
@@ -199,7 +236,7 @@ def _trial(study: Study, params: Params, variant: Variant, entry: _Entry, seed: 
             study.name,
             variant.name,
             train,
-            None if entry.fold is None else f"fold {entry.fold}",
+            None if entry.fold is None else f"fold {entry.fold.number}",
             f"seed {seed}",
         )
         if part
@@ -211,7 +248,8 @@ def _trial(study: Study, params: Params, variant: Variant, entry: _Entry, seed: 
     speed: dict[str, Job] = {}
     own = families.find(variant.family).measures(variant.config)
     for test, experiment in entry.tests.items():
-        use = _Use(params.datasets[test], "test", entry.part, _sight(variant, params))
+        dataset = params.datasets[test]
+        use = _Use(dataset, "test", entry.part(dataset), _sight(variant, params))
         for protocol in experiment.protocols:
             tracking[test, protocol] = _tracking(
                 f"{title} / track {test} / {protocol}",
@@ -230,7 +268,7 @@ def _trial(study: Study, params: Params, variant: Variant, entry: _Entry, seed: 
                 "convention": experiment.convention,
                 "interval": None if experiment.interval is None else list(experiment.interval),
                 "legacy_rasterization": experiment.legacy_rasterization,
-                "partial": entry.part is not None,
+                "partial": entry.fold is not None,
                 "lengths": list(study.lengths),
             },
             {protocol: tracking[test, protocol] for protocol in experiment.protocols},
@@ -238,7 +276,6 @@ def _trial(study: Study, params: Params, variant: Variant, entry: _Entry, seed: 
         )
         if experiment.measures_speed(variant.name):
             speed[test] = _speed(f"{title} / speed {test}", variant, use, trained, sources)
-    part = entry.part or {"of": 1, "seed": 0}
     return Trial(
         study=study.name,
         tracker=variant.name,
@@ -249,9 +286,9 @@ def _trial(study: Study, params: Params, variant: Variant, entry: _Entry, seed: 
         tracking=tracking,
         scores=scores,
         speed=speed,
-        fold=entry.fold,
-        folds=part["of"],
-        fold_seed=part["seed"],
+        fold=None if entry.fold is None else entry.fold.number,
+        folds=1 if entry.fold is None else entry.fold.of,
+        fold_seed=0 if entry.fold is None else entry.fold.seed,
     )
 
 
@@ -259,11 +296,7 @@ def _training(title: str, variant: Variant, entry: _Entry, seed: int, params: Pa
     family, sight = families.find(variant.family), _sight(variant, params)
     if not entry.train:
         return {}
-    # A fold leaves out what it tests, and all of what it does not test is trained on.
-    uses = {
-        role: _Use(dataset, "train", entry.part if dataset.name in entry.tests else None, sight)
-        for role, dataset in entry.train.items()
-    }
+    uses = {role: _Use(dataset, "train", entry.part(dataset), sight) for role, dataset in entry.train.items()}
     steps = family.steps(variant.config)
     return _steps(title, {"family": variant.family}, family.module, steps, variant.config, uses, seed, sources)
 
@@ -278,10 +311,23 @@ def _steps(
     seed: int,
     sources: Sources,
 ) -> _Jobs:
-    """The jobs of a training, by step. owner: whose training it is. uses: its data by role."""
+    """The jobs of a training, by step. owner: whose training it is. uses: its data by role.
+
+    A step that prepares is given all sequences, whatever the fold: so that is one job for all of them. Raises
+    ValueError for a step that learns from what was prepared and does not read which sequences of it are its own.
+    """
     jobs: _Jobs = {}
+    prepared: dict[str, set[str]] = {}  # roles of which all sequences lie in a step's result
     for step in steps:
-        read = {role: uses[role] for role in step.reads}
+        read = {role: replace(uses[role], part=None) if step.prepares else uses[role] for role in step.reads}
+        given = {role for need in step.needs for role in prepared[need]}
+        prepared[step.name] = given | set(step.reads) if step.prepares else set()
+        unread = {role for role in given - set(step.reads) if uses[role].part is not None}
+        if unread and not step.prepares:
+            raise ValueError(
+                f"{module}: step {step.name!r} needs what was prepared of all folds: expected it to read, too, "
+                f"{', '.join(sorted(unread))}, to know its own sequences; got {', '.join(step.reads) or 'none'}"
+            )
         data = {name: data for use in read.values() for name, data in use.data(sources).items()}
         jobs[step.name] = Job(
             "train",
@@ -295,7 +341,7 @@ def _steps(
             },
             {name: jobs[name] for name in step.needs},
             data | {path: sources.data(Path(path)) for path in step.files},
-            sources.code([module, *(m for use in read.values() for m in use.modules), "orchestrator.work"]),
+            sources.code([module, *(m for use in read.values() for m in use.modules), *TRAINING]),
             sources.resources,
         )
     return jobs
@@ -371,12 +417,13 @@ def _sight(variant: Variant, params: Params) -> _Sight | None:
 class _Use:
     """A data set as a job reads it.
 
-    part: of its sequences, those tested in a fold, or (side "train") all others. sight: through what it was seen.
+    part: of its sequences, those tested in a fold, or (side "train") all others; see `_Fold.part`. sight: through
+    what it was seen.
     """
 
     dataset: Dataset
     side: Literal["train", "test"]
-    part: Mapping[str, int] | None = None
+    part: Mapping[str, Any] | None = None
     sight: _Sight | None = None
 
     @property
@@ -401,7 +448,7 @@ class _Use:
         return [
             dataset_module(self.dataset.format).__name__,
             *(["trackers.evaluation.clips"] if self.dataset.clip is not None else []),
-            *(["trackers.evaluation.folds"] if self.part is not None else []),
+            *(["trackers.evaluation.folds", "orchestrator.parts"] if self.part is not None else []),
             *(["trackers.features", "trackers.evaluation.missed"] if self.sight is not None else []),
         ]
 

@@ -23,9 +23,11 @@ from orchestrator import lineage, params, score_files
 from orchestrator.album import Album
 from orchestrator.groups import grouped
 from orchestrator.jobs import Data
+from orchestrator.learnt import LearntFrom
+from orchestrator.parts import names_in
 from trackers import extractors, families, features
 from trackers.benchmarks.collection import Collection
-from trackers.evaluation import archive, folds, missed
+from trackers.evaluation import archive, missed
 from trackers.evaluation.clips import clip
 from trackers.evaluation.curves import CURVES
 from trackers.evaluation.lanes import follow
@@ -145,7 +147,7 @@ class JobReporter:
 
 
 def train(task: Task, output: Path, emit: Emit) -> dict[str, Any]:
-    """One step of a family's training, or of an extractor's -> weights.pt, a flat state_dict."""
+    """One step of a family's training, or of an extractor's -> weights.pt, a flat state_dict; learnt_from.json."""
     import torch
 
     kind = task.arguments.get("kind")
@@ -167,6 +169,12 @@ def train(task: Task, output: Path, emit: Emit) -> dict[str, Any]:
     )
     weights = step.run(inputs, config, JobReporter(task, emit))
     torch.save({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}, output / "weights.pt")
+    read = {role: frozenset(_names(opened)) for role, opened in inputs.data.items()}
+    LearntFrom.step(
+        [{task.data[task.arguments["train"][role]["name"]].digest: names} for role, names in read.items()],
+        [LearntFrom.read(result.path) for result in task.inputs.values()],
+        step.prepares,
+    ).write(output)
     return {"parameters": sum(tensor.numel() for tensor in weights.values())}
 
 
@@ -202,6 +210,7 @@ def track(task: Task, output: Path, emit: Emit) -> dict[str, Any]:
     """One tracker through one benchmark -> trajectories.npz, and pictures.npz of its first sequences."""
     tracker = _tracker(task)
     benchmark = _open(task, task.arguments["test"])
+    _assert_unseen(task, benchmark)
     album = Album(**task.arguments["pictures"])
     sequences: list[Sequence] = []
     trajectories: list[Trajectory] = []
@@ -224,6 +233,17 @@ def track(task: Task, output: Path, emit: Emit) -> dict[str, Any]:
     archive.save(output / "trajectories.npz", sequences, trajectories)
     album.save(output / "pictures.npz", trajectories)
     return {"frames": sum(int((t.events != Event.SKIPPED).sum()) for t in trajectories), "tracking_seconds": seconds}
+
+
+def _assert_unseen(task: Task, benchmark: Any) -> None:
+    """ValueError where a fold would test a sequence that the tracker learnt from; elsewhere that may be meant."""
+    test = task.arguments["test"]
+    if "part" not in test or "weights" not in task.inputs:
+        return
+    try:
+        LearntFrom.read(task.inputs["weights"].path).refuse(task.data[test["name"]].digest, _names(benchmark))
+    except ValueError as error:
+        raise ValueError(f"data set {test['name']}, fold {test['part']['fold']}: {error}") from error
 
 
 def _remembered(benchmark: Iterable[Sequence], sequences: list[Sequence]) -> Iterator[Sequence]:
@@ -307,12 +327,13 @@ def _open(task: Task, dataset: Mapping[str, Any]) -> Any:
     """The data set of an argument {"name", "format", "settings", ...}, from its folder.
 
     clip: where given, how long every sequence is made. groups: where given, the sequences of each, which
-    becomes their attribute. part: where given, the sequences tested in one fold, or (side "train") all others.
+    becomes their attribute. part: where given, the sequences tested in one fold, or (side "train") all others, of
+    folds drawn over the names in the data set of the settings `drawn_over`, or in itself.
     features: where given, what an extractor saw in it: frames in which it missed the target are tagged.
     """
     module = params.dataset_module(dataset["format"])
-    config = params.build(module.Config, dataset["settings"])
-    opened = module.open(config, task.data[dataset["name"]].path, dataset["name"])
+    config, path = params.build(module.Config, dataset["settings"]), task.data[dataset["name"]].path
+    opened = module.open(config, path, dataset["name"])
     if not {"clip", "groups", "part", "features"} & dataset.keys():
         return opened
     if not isinstance(opened, Collection):
@@ -321,12 +342,17 @@ def _open(task: Task, dataset: Mapping[str, Any]) -> Any:
         )
     opened = grouped(opened, dataset.get("groups", {}))
     if "part" in dataset:
-        part, names = dataset["part"], [sequence.name for sequence in opened]
-        tested = folds.folds(names, part["of"], part["seed"])[part["fold"]]
-        opened = opened.select(tested if part["side"] == "test" else set(names) - set(tested))
+        drawn = dataset["part"].get("drawn_over")
+        over = opened if drawn is None else module.open(params.build(module.Config, drawn), path, dataset["name"])
+        opened = opened.select(names_in(dataset["part"], _names(opened), _names(over)))
     if "features" in dataset:
         cache = Features(task.data[dataset["features"]].path)
         opened = replace(opened, sequences=tuple(missed.tagged(sequence, cache) for sequence in opened))
     if "clip" in dataset:
         opened = replace(opened, sequences=tuple(clip(sequence, dataset["clip"]) for sequence in opened))
     return opened
+
+
+def _names(opened: Any) -> list[str]:
+    """Of the sequences of a data set; generated ones have none that last."""
+    return [sequence.name for sequence in opened] if isinstance(opened, Collection) else []
