@@ -58,9 +58,9 @@ def _sequences(sequences: list[Sequence]) -> dict[str, np.ndarray]:
         }
         for s in sequences
     ]
-    masks = [
+    masks = (
         s.regions[t] for s in sequences if s.regions is not None and _kind(s.regions) == "masks" for t in range(len(s))
-    ]
+    )  # one after the other: hundreds of sequences would not fit in memory
     polygons = [_polygons(s.regions) for s in sequences if s.regions is not None and _kind(s.regions) == "polygons"]
     flags = [
         np.stack(
@@ -79,7 +79,9 @@ def _sequences(sequences: list[Sequence]) -> dict[str, np.ndarray]:
 
 def _runs(runs: list[Trajectory], sequences: list[Sequence]) -> dict[str, np.ndarray]:
     numbers = {sequence.name: i for i, sequence in enumerate(sequences)}
-    masked = [run for run in runs if run.masks is not None]
+    predicted = (run.masks[t] for run in runs if run.masks is not None for t in range(len(run)))
+    counted = [run.pixels for run in runs if run.pixels is not None]
+    soft = {"run_soft": np.array([run.pixels is not None for run in runs]), "run_pixels": np.array(counted)}
     return {
         "run_sequence": np.array([numbers[run.sequence] for run in runs], int),
         "run_number": np.array([run.run for run in runs], int),
@@ -88,7 +90,8 @@ def _runs(runs: list[Trajectory], sequences: list[Sequence]) -> dict[str, np.nda
         "regions": _under_each_other([_wide(run.regions) for run in runs], 8),
         "events": np.concatenate([run.events.astype(np.int8) for run in runs] or [np.zeros(0, np.int8)]),
         "seconds": np.concatenate([run.seconds for run in runs if run.seconds is not None] or [np.zeros(0)]),
-        **_prefixed("run_masks", RunLengths.of([run.masks[t] for run in masked for t in range(len(run))])),  # type: ignore[index]
+        **_prefixed("run_masks", RunLengths.of(predicted)),
+        **(soft if counted else {}),
     }
 
 
@@ -128,9 +131,11 @@ def _read_sequences(arrays: dict[str, np.ndarray]) -> tuple[Sequence, ...]:
 
 def _read_runs(arrays: dict[str, np.ndarray], sequences: tuple[Sequence, ...]) -> tuple[Trajectory, ...]:
     masks = RunLengths.from_arrays(_unprefixed("run_masks", arrays))
+    soft = arrays.get("run_soft", np.zeros(len(arrays["run_sequence"]), bool))
+    pixels = iter(arrays.get("run_pixels", ()))
     runs, at, mask_at, second_at = [], 0, 0, 0
-    for number, run, masked, timed in zip(
-        arrays["run_sequence"], arrays["run_number"], arrays["run_masked"], arrays["run_timed"], strict=True
+    for number, run, masked, timed, counted in zip(
+        arrays["run_sequence"], arrays["run_number"], arrays["run_masked"], arrays["run_timed"], soft, strict=True
     ):
         sequence = sequences[number]
         n = len(sequence)
@@ -144,6 +149,7 @@ def _read_runs(arrays: dict[str, np.ndarray], sequences: tuple[Sequence, ...]) -
                 int(run),
                 masks=Span(masks, mask_at, n) if masked else None,
                 seconds=arrays["seconds"][second_at : second_at + n] if timed else None,
+                pixels=next(pixels) if counted else None,
             )
         )
         at, mask_at, second_at = at + n, mask_at + n * bool(masked), second_at + n * bool(timed)

@@ -5,24 +5,28 @@ So folds, seeds and attributes are pooled, and intervals found, as of any score 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from trackers.evaluation import ope
+from trackers.evaluation import ope, segmentation
 from trackers.evaluation.eao import eao_terms
 from trackers.evaluation.measure import Convention, Terms
+from trackers.evaluation.pixels import LEVELS, roc
+from trackers.evaluation.protocols import FOLLOWING
 from trackers.evaluation.results import ALL, Results
-from trackers.evaluation.scores import Score
+from trackers.evaluation.scores import Score, pooled
 
 
 @dataclass(frozen=True)
 class Curve:
     """A curve; calling it judges results under a convention that has one of its measures.
 
-    axes: what x and y are, with units. measures: those that are points or means of it. thresholds: of K
-    columns, x (K,), ascending. terms: numerators and denominators, (n, K) each.
+    axes: what x and y are, with units. measures: those that are points or means of it, or the area under it.
+    thresholds: of K columns, x (K,), ascending. terms: numerators and denominators, (n, K) each.
+    protocols: under which there is one; None: those of its measures. trace: where a falling threshold moves along both
+    axes, x and y (..., L) of sums of terms (..., K); None: x are the thresholds, and y the ratios.
     """
 
     name: str
@@ -30,6 +34,20 @@ class Curve:
     measures: tuple[str, ...]
     thresholds: Callable[[int], np.ndarray]
     terms: Callable[[Results, Convention], Terms]
+    protocols: tuple[str, ...] | None = None
+    trace: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]] | None = None
+
+    def belongs(self, measures: Iterable[str], protocol: str) -> bool:
+        """Whether one of these measures, taken under this protocol, is of it."""
+        known = self.protocols is None or protocol in self.protocols
+        return known and not set(measures).isdisjoint(self.measures)
+
+    def points(self, numerator: np.ndarray, denominator: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """x and y (..., L) of sums of terms (..., K); NaN where nothing counts."""
+        if self.trace is not None:
+            return self.trace(numerator, denominator)
+        y = pooled(numerator[..., None], denominator[..., None], "mean")
+        return np.broadcast_to(self.thresholds(y.shape[-1]), y.shape), y
 
     def __call__(self, results: Results, convention: Convention = "trackmeet") -> Score:
         """Its terms over all sequences, as the score of a measure with the curve's name."""
@@ -38,12 +56,18 @@ class Curve:
 
 
 def _of_frames(curve: ope.Curve, axes: tuple[str, str], *measures: str) -> Curve:
-    def thresholds(number: int) -> np.ndarray:
-        if number != len(curve.thresholds):
-            raise ValueError(f"{curve.name}: expected {len(curve.thresholds)} columns, got {number}")
-        return curve.thresholds
+    return Curve(curve.name, axes, measures, _fixed(curve.name, curve.thresholds), curve.terms)
 
-    return Curve(curve.name, axes, measures, thresholds, curve.terms)
+
+def _fixed(name: str, x: np.ndarray) -> Callable[[int], np.ndarray]:
+    """Thresholds that are the same for all."""
+
+    def thresholds(number: int) -> np.ndarray:
+        if number != len(x):
+            raise ValueError(f"{name}: expected {len(x)} columns, got {number}")
+        return x
+
+    return thresholds
 
 
 CURVES = {
@@ -63,6 +87,22 @@ CURVES = {
             ("eao",),
             lambda number: np.arange(2.0, number + 2),
             eao_terms,
+        ),
+        Curve(
+            "roc",
+            ("false positive rate", "true positive rate"),
+            ("pixel_auc",),
+            _fixed("roc", np.linspace(0, 1, LEVELS)),
+            lambda results, convention: segmentation.pixel_counts(results),
+            trace=roc,
+        ),
+        Curve(
+            "framewise_iou",
+            ("frame of the clip", "IoU"),
+            ("mask_iou",),
+            _fixed("framewise_iou", np.arange(1.0, FOLLOWING + 1)),
+            lambda results, convention: segmentation.framewise_iou(results),
+            protocols=("random_clips",),
         ),
     )
 }

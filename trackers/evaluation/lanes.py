@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from trackers import masks
+from trackers.evaluation.pixels import PixelCounts
 from trackers.evaluation.protocols import Initialize, Play, Protocol, Update, read
 from trackers.evaluation.trajectory import Event, Trajectory
 from trackers.sequence import GreyFrames, Image, Region, Sequence, check_box
@@ -32,16 +33,19 @@ def follow(
     observe: Observer | None = None,
     seed: int = 0,
     readers: int = 1,
+    soft: bool = False,
 ) -> Iterator[Trajectory]:
     """Play `protocol` on every sequence, `lanes` runs at a time; trajectories come as they end.
 
     Neither `lanes` nor `readers` change a trajectory. `observe(sequence, t, tracker, lane)` is called after
     each step of each lane. Each run of a stochastic tracker has a seed of its own, made of `seed`, the
     sequence's name and the number of the run. `readers` threads read the next frames from their files
-    while the tracker works; 0 reads each when it is asked for.
+    while the tracker works; 0 reads each when it is asked for. soft: whether to count pixels by how likely the tracker
+    says they are, if it does (`Tracker.soft`), in frames whose mask is known and not empty.
 
     Raises TrackingError where the tracker fails and FrameError where a frame cannot be read, both
-    naming sequence and frame; ValueError where a run is to start on a box that does not touch its image.
+    naming sequence and frame; ValueError where a run is to start on a box that does not touch its image, or a
+    tracker of masks on an empty one.
     """
     if lanes < 1:
         raise ValueError(f"expected at least 1 lane, got {lanes}")
@@ -59,6 +63,8 @@ def follow(
                 _serve_starts(tracker, starts, images, seed)
             if steps:
                 _serve_steps(tracker, steps, images)
+                if soft:
+                    _count_pixels(tracker, steps)
             for number, run in [*starts.items(), *steps.items()]:
                 if observe is not None:
                     observe(run.sequence, run.asked.t, tracker, number)
@@ -81,6 +87,7 @@ class _Run:
     regions: np.ndarray = field(init=False)
     events: np.ndarray = field(init=False)
     masks: dict[int, masks.RunLengths] = field(default_factory=dict)
+    pixels: PixelCounts | None = None
     answer: Any = None
 
     def __post_init__(self) -> None:
@@ -117,13 +124,23 @@ class _Run:
             return False
         return True
 
+    def truth(self) -> np.ndarray | None:
+        """The mask of the frame that was asked for; None where nobody said, and where it is empty."""
+        sequence, t = self.sequence, self.asked.t
+        if sequence.regions is None or not (sequence.labelled is None or sequence.labelled[t]):
+            return None
+        region = sequence.regions[t]
+        return region if region.ndim == 2 and region.any() else None
+
     def trajectory(self) -> Trajectory:
         coded = None
         if self.masks:
-            empty = np.zeros(next(iter(self.masks.values())).sizes[0, ::-1], bool)
-            every = (self.masks[t][0] if t in self.masks else empty for t in range(len(self.events)))
-            coded = masks.RunLengths.of(every)
-        return Trajectory(self.sequence.name, self.regions, self.events, self.number, coded)
+            width, height = next(iter(self.masks.values())).sizes[0].tolist()
+            said = (self.masks.get(t) for t in range(len(self.events)))
+            codes = [masks.EMPTY if one is None else (tuple(one.windows[0].tolist()), one.counts) for one in said]
+            coded = masks.RunLengths.of_codes(codes, (width, height))
+        pixels = None if self.pixels is None else np.asarray(self.pixels.counts)
+        return Trajectory(self.sequence.name, self.regions, self.events, self.number, coded, pixels=pixels)
 
 
 def _runs(protocol: Protocol, sequences: Iterable[Sequence], stochastic: bool) -> Iterator[_Run]:
@@ -147,7 +164,7 @@ def _serve_starts(tracker: Tracker, runs: dict[int, _Run], images: dict[int, Ima
         # An annotated polygon or mask has its box in the groundtruth; one that a protocol made is a box itself.
         box = region if region.shape == (4,) else run.sequence.groundtruth[run.asked.t]
         check_box(box, image, run.where)
-        regions.append(box if tracker.region == "box" else masks.of_region(region, (width, height)))
+        regions.append(box if tracker.region == "box" else _start_mask(region, (width, height), run.where))
     if tracker.region == "box":
         regions = np.stack(regions)
     fresh = {number: run for number, run in runs.items() if not run.events.any()}
@@ -160,6 +177,16 @@ def _serve_starts(tracker: Tracker, runs: dict[int, _Run], images: dict[int, Ima
     _guarded(runs, lambda: tracker.initialize(list(runs), [images[number] for number in runs], regions))
     for run, region in zip(runs.values(), regions, strict=True):
         run.keep(region, Event.INITIALIZED)
+
+
+def _start_mask(region: Region, size: tuple[int, int], where: str) -> np.ndarray:
+    try:
+        mask = masks.of_region(region, size)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+    if not mask.any():
+        raise ValueError(f"{where}: expected a mask to start on, got one without a pixel")
+    return mask
 
 
 def _serve_steps(tracker: Tracker, runs: dict[int, _Run], images: dict[int, Image]) -> None:
@@ -178,6 +205,23 @@ def _serve_steps(tracker: Tracker, runs: dict[int, _Run], images: dict[int, Imag
         )
     for run, box in zip(runs.values(), boxes, strict=True):
         run.keep(box, Event.PREDICTED)
+
+
+def _count_pixels(tracker: Tracker, runs: dict[int, _Run]) -> None:
+    """Of the frames that were just asked for, in which the target's pixels are known."""
+    truths = {number: run.truth() for number, run in runs.items()}
+    judged = {number: run for number, run in runs.items() if truths[number] is not None}
+    maps = _guarded(judged, lambda: tracker.soft(list(judged))) if judged else None
+    if maps is None:
+        return
+    for (number, run), (window, probabilities) in zip(judged.items(), maps, strict=True):
+        truth = truths[number]
+        assert truth is not None
+        try:
+            counts = PixelCounts.in_window(window, probabilities, truth)
+        except ValueError as cause:
+            raise TrackingError(f"{run.where}: soft map: {cause}") from cause
+        run.pixels = counts if run.pixels is None else run.pixels + counts
 
 
 def _guarded(runs: dict[int, _Run], call: Callable[[], Any]) -> Any:

@@ -34,7 +34,8 @@ class Measure:
     name: as in params.yaml and scores.csv. unit: "" for a ratio, and where it is the convention's. bounds: the
     least and the greatest value. better: which end of them is the good one. conventions: those that define
     it. protocols: those under which it means something; narrower: of a convention that defines it for fewer.
-    terms: of results under a convention; see `scores`.
+    terms: of results under a convention; see `scores`. soft: whether it counts pixels by how likely they are, for
+    which a tracker has to be asked while it follows.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Measure:
     terms: Callable[[Results, Convention], Terms]
     pool: Pool = "mean"
     narrower: Mapping[Convention, tuple[str, ...]] = field(default_factory=dict)
+    soft: bool = False
 
     def protocols_of(self, convention: Convention) -> tuple[str, ...]:
         """The protocols for which this convention defines the measure: none where it does not know it."""

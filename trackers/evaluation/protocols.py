@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -24,6 +25,8 @@ PERTURBATIONS = (  # runs of SRE, in order
 )
 PAUSE = 5  # frames from a failure to the next start, in VOT
 REPETITIONS = 15  # of stochastic trackers, in VOT
+CLIPS = 20  # of each sequence: 1200 in the 60 of VOT2016 (Song et al. 2017, Section 3.4)
+FOLLOWING = 32  # frames of a clip behind its first
 
 
 class FrameError(RuntimeError):
@@ -87,16 +90,25 @@ def unsupervised(sequence: Sequence, stochastic: bool = False) -> Iterator[Play]
     yield play(sequence, t, sequence.region(t))
 
 
+def random_clips(sequence: Sequence, stochastic: bool = False, clips: int = CLIPS) -> Iterator[Play]:
+    """Clips at random places of a sequence, a run each (Song et al. 2017, Section 3.4, Fig. 4); see `clip_starts`.
+
+    "The following 32 frames" are read as 32 behind the frame that is given: a clip has 33.
+    """
+    for t in clip_starts(sequence, clips):
+        yield play(sequence, t, sequence.region(t), t + 1 + FOLLOWING)
+
+
 PROTOCOLS: dict[str, Protocol] = {
     protocol.__name__: protocol
-    for protocol in (one_pass, temporal_robustness, spatial_robustness, supervised_reset, unsupervised)
+    for protocol in (one_pass, temporal_robustness, spatial_robustness, supervised_reset, unsupervised, random_clips)
 }
 
 
-def play(sequence: Sequence, start: int, region: Region) -> Play:
-    """One run, from frame `start` and `region` to the end of the sequence."""
+def play(sequence: Sequence, start: int, region: Region, end: int | None = None) -> Play:
+    """One run, from frame `start` and `region` to before frame `end` (None: to the end of the sequence)."""
     yield Initialize(start, region)
-    for t in range(start + 1, len(sequence)):
+    for t in range(start + 1, min(len(sequence), end or len(sequence))):
         yield Update(t)
     return ()
 
@@ -104,27 +116,41 @@ def play(sequence: Sequence, start: int, region: Region) -> Play:
 def play_with_resets(sequence: Sequence) -> Play:
     """One run that starts anew 5 frames after each failure: prediction and groundtruth that share no pixel.
 
-    See `overlap`. A frame without groundtruth is never a failure, nor a start: that waits for the next frame with any.
+    See `overlap`. A frame without groundtruth, or whose mask is empty, is never a failure, nor a start: that waits for
+    the next frame with any.
     """
     present, size, failures = _present(sequence), image_size(sequence), []
     judged = set(present.tolist())
-    start = present[0]
+    start = _first_shown(sequence, present, int(present[0]))
     for t in range(start, len(sequence)):
         if t == start:
             yield Initialize(t, sequence.region(t))
         elif t > start:
             region = yield Update(t)
-            if t in judged and not overlap(region, sequence.region(t), size) > 0:
+            truth = sequence.region(t) if t in judged else None
+            if truth is not None and _shown(truth) and not overlap(region, truth, size) > 0:
                 failures.append(t)
-                start = min(present[present >= t + PAUSE], default=len(sequence))
+                start = _first_shown(sequence, present[present >= t + PAUSE], len(sequence))
     return tuple(failures)
 
 
 def first_start(sequence: Sequence) -> int:
     """The first frame with groundtruth that is not one to omit; the first with groundtruth, if all are."""
-    present = _present(sequence)
-    allowed = present if sequence.omitted is None else present[~sequence.omitted[present]]
-    return int(allowed[0] if len(allowed) else present[0])
+    return int(_allowed(sequence)[0])
+
+
+def clip_starts(sequence: Sequence, number: int) -> list[int]:
+    """The frames, in order, at which the runs of `random_clips` start: `number`, or fewer of a short sequence.
+
+    Drawn, each once, from the frames with groundtruth, none of them to omit, that have 32 frames behind them; where
+    there is none, the only start is the first frame with groundtruth. An empty mask is none. The name of the
+    sequence alone decides the draw: so all trackers are shown the same clips.
+    """
+    allowed = _allowed(sequence)
+    long = allowed[allowed + FOLLOWING < len(sequence)]
+    drawn = np.random.default_rng(list(sequence.name.encode())).permutation(long)
+    starts = sorted(islice((t for t in drawn.tolist() if _shown(sequence.region(t))), number))
+    return starts or [_first_shown(sequence, allowed, int(allowed[0]))]
 
 
 def segments(sequence: Sequence) -> list[int]:
@@ -197,7 +223,7 @@ def overlap(region: Region, truth: Region, size: tuple[int, int]) -> float:
 
     Boxes and polygons of four corners by the rule `vot` of `rasters`; masks, and what is beside them, by `masks`.
     """
-    if np.isnan(region).any() or np.isnan(truth).any():
+    if any(given.ndim == 1 and np.isnan(given).any() for given in (region, truth)):
         return np.nan
     if {region.shape, truth.shape} <= {(4,), (8,)}:
         last = size[0] - 1, size[1] - 1
@@ -212,6 +238,23 @@ def _present(sequence: Sequence) -> np.ndarray:
     if len(present) == 0:
         raise ValueError(f"sequence {sequence.name}: expected a frame with groundtruth to start from, got none")
     return present
+
+
+def _allowed(sequence: Sequence) -> np.ndarray:
+    """Numbers of the frames with groundtruth that are not to omit; of all with groundtruth, if all are."""
+    present = _present(sequence)
+    allowed = present if sequence.omitted is None else present[~sequence.omitted[present]]
+    return allowed if len(allowed) else present
+
+
+def _first_shown(sequence: Sequence, frames: np.ndarray, otherwise: int) -> int:
+    """The first of these frames that shows the target."""
+    return next((t for t in frames.tolist() if _shown(sequence.region(t))), otherwise)
+
+
+def _shown(truth: Region) -> bool:
+    """Whether a frame with a box shows the target: masks are annotated apart, and may be empty there."""
+    return truth.ndim == 1 or bool(truth.any())
 
 
 def _round(values: object) -> np.ndarray:

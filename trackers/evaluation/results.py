@@ -94,11 +94,17 @@ def _first_of_sequence(sequence: Sequence, length: int) -> Sequence:
 
 
 def _first_of_run(run: Trajectory, length: int) -> Trajectory:
+    """Without counts of pixels, which are of all frames."""
     if len(run) <= length:
         return run
-    seconds = None if run.seconds is None else run.seconds[:length]
-    masks = None if run.masks is None else Span(run.masks, 0, length)
-    return replace(run, regions=run.regions[:length], events=run.events[:length], masks=masks, seconds=seconds)
+    return replace(
+        run,
+        regions=run.regions[:length],
+        events=run.events[:length],
+        masks=None if run.masks is None else Span(run.masks, 0, length),
+        seconds=None if run.seconds is None else run.seconds[:length],
+        pixels=None,
+    )
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,9 @@ from typing import Literal
 
 import numpy as np
 
-Pool = Literal["mean", "sum", "reliability", "robustness_error", "overall_error"]
+from trackers.evaluation import pixels
+
+Pool = Literal["mean", "sum", "reliability", "robustness_error", "overall_error", "pixel_auc"]
 
 SENSITIVITY = 30  # S in exp(-S M), the chance to track S frames without a failure, as the VOT reports have it
 
@@ -52,7 +54,11 @@ def pooled(numerator: np.ndarray, denominator: np.ndarray, pool: Pool) -> np.nda
     failures by frame. robustness_error: 1 - that. overall_error: 1 - (A + R) / 2, A the first ratio and
     R the reliability of the others. Where no frame counts for A (its denominator is 0), A is 0 if something failed
     there, as of a tracker that never lasts; if nothing failed, as in few frames soon after a reset, it is unknown: NaN.
+    pixel_auc: of pixels counted at K levels of probability, the target's (numerator) and the background's
+    (denominator), the area under the ROC.
     """
+    if pool == "pixel_auc":
+        return pixels.auc(numerator, denominator)
     if pool == "sum":
         return numerator[..., 0]
     counted = denominator > 0

@@ -27,7 +27,8 @@ class Trajectory:
     them with NaN behind; the given region where INITIALIZED, NaN where SKIPPED or FAILED, and where the
     tracker said nothing usable. events: int8 (frames,) of `Event`. run: number of the repetition, segment
     or perturbation, from 0. masks: bool (height, width) by frame, of trackers that give masks. seconds:
-    (frames,) that the tracker took, NaN where it was not measured.
+    (frames,) that the tracker took, NaN where it was not measured. pixels: (2, levels) of the background and of the
+    target over all frames, of trackers that tell how likely each is (see `trackers.evaluation.pixels`).
     """
 
     sequence: str
@@ -36,6 +37,7 @@ class Trajectory:
     run: int = 0
     masks: Regions | None = None
     seconds: np.ndarray | None = None
+    pixels: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if self.regions.ndim != 2 or self.regions.shape[1] not in (4, 8) or self.events.shape != self.regions.shape[:1]:

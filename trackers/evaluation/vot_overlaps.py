@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence as SequenceOf
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from trackers import boxes, masks
 from trackers.evaluation import polygons, rasters
 from trackers.evaluation.measure import Convention
+from trackers.evaluation.remembered import remembered
 from trackers.evaluation.results import Results
 from trackers.evaluation.trajectory import Event, Trajectory
 from trackers.sequence import Sequence
@@ -46,7 +47,7 @@ def frame_overlaps(
             f"sequence {sequence.name}: {convention} compares boxes and polygons; expected trackmeet or vot for "
             "groundtruth of masks"
         )
-    unknown = [run for run in runs if _remembered(run).get(key, (lambda: None,))[0]() is not sequence]
+    unknown = [run for run in runs if remembered(run).get(key, (lambda: None,))[0]() is not sequence]
     if unknown:
         asked = event_codes(unknown) == Event.PREDICTED
         computed = np.full(asked.shape, np.nan)
@@ -57,8 +58,8 @@ def frame_overlaps(
             predicted = np.concatenate([_wide(run.regions)[run.events == Event.PREDICTED] for run in unknown])
             computed[asked] = _overlaps(sequence, np.nonzero(asked)[1], predicted, key)
         for run, row in zip(unknown, computed, strict=True):
-            _remembered(run)[key] = (weakref.ref(sequence), row)
-    overlaps = np.stack([_remembered(run)[key][1] for run in runs])
+            remembered(run)[key] = (weakref.ref(sequence), row)
+    overlaps = np.stack([remembered(run)[key][1] for run in runs])
     if convention == "vot-legacy":  # reads NaN as the code 0, of no overlap; the others as a region of no pixels
         overlaps[unsaid(runs) | np.isnan(sequence.groundtruth).any(1)] = np.nan
     return (
@@ -105,7 +106,7 @@ def _overlaps(sequence: Sequence, frames: np.ndarray, predicted: np.ndarray, key
     """Overlap (m,) of predicted regions with the annotated ones in these frames (m,), as pixels or exact areas."""
     if key is not None:
         rule, last = key
-        kept = _remembered(sequence)
+        kept = remembered(sequence)
         if key not in kept:
             kept[key] = rasters.pixels(_annotated(sequence), last, rule)
         return rasters.overlaps(kept[key], frames, rasters.pixels(predicted, last, rule))
@@ -173,14 +174,3 @@ def _size(sequence: Sequence) -> tuple[int, int]:
             "got neither them nor an image"
         ) from None
     return width, height
-
-
-_memory: dict[int, tuple[weakref.ref[Any], dict[Any, Any]]] = {}
-
-
-def _remembered(owner: Any) -> dict[Any, Any]:
-    """What was found out about this very object, for as long as it lives: overlaps serve several measures."""
-    number = id(owner)
-    if number not in _memory:
-        _memory[number] = (weakref.ref(owner, lambda _: _memory.pop(number, None)), {})
-    return _memory[number][1]

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import weakref
+from dataclasses import replace
+from typing import ClassVar
+
 import numpy as np
 import pytest
 
@@ -42,7 +46,7 @@ def ragged():
     wide[0], wide[1, :4] = polygon, [1, 2, 3, 4]
     runs = [
         Trajectory("plain", boxes(4, 0.5), events(4), seconds=np.array([np.nan, 0.1, 0.2, 0.3])),
-        Trajectory("plain", boxes(4, 0.25), events(4), run=1),
+        Trajectory("plain", boxes(4, 0.25), events(4), run=1, pixels=np.array([[5, 0, 1], [0, 2, 3]])),
         Trajectory("polygons", wide, events(2)),
         Trajectory("masks", boxes(3), events(3), masks=mask),
     ]
@@ -67,7 +71,7 @@ def test_what_is_saved_comes_back(tmp_path):
         assert isinstance(after.frames, Unseen)
     for before, after in zip(runs, read_runs, strict=True):
         assert (before.sequence, before.run) == (after.sequence, after.run)
-        for name in ("regions", "events", "seconds"):
+        for name in ("regions", "events", "seconds", "pixels"):
             np.testing.assert_equal(getattr(before, name), getattr(after, name))
         assert (before.masks is None) == (after.masks is None)
         for t in range(len(before) if before.masks is not None else 0):
@@ -93,3 +97,32 @@ def test_a_damaged_file_is_named(tmp_path):
     np.savez(path, other=np.zeros(3))
     with pytest.raises(ValueError, match=r"a.npz: expected trajectories \(npz\), found KeyError"):
         archive.load(path)
+
+
+def test_without_counts_of_pixels_the_file_is_as_it_was(tmp_path):
+    """Runs of trackers that tell no probabilities take no room for them, as in files from before they were counted."""
+    sequences, runs = ragged()
+    archive.save(tmp_path / "a.npz", sequences, [replace(run, pixels=None) for run in runs])
+    with np.load(tmp_path / "a.npz") as stored:
+        assert not {"run_soft", "run_pixels"} & set(stored)
+    assert all(run.pixels is None for run in archive.load(tmp_path / "a.npz")[1])
+
+
+def test_masks_are_coded_one_at_a_time(tmp_path):
+    """However many frames a sequence has, saving it holds no more than one mask."""
+
+    class Masks:
+        held: ClassVar[list] = []
+
+        def __len__(self):
+            return 30
+
+        def __getitem__(self, t):
+            mask = np.ones((6, 8), bool)
+            self.held[:] = [kept for kept in self.held if kept() is not None] + [weakref.ref(mask)]
+            assert len(self.held) <= 2
+            return mask
+
+    sequence = Sequence("a", Unseen(30), boxes(30), Masks())
+    archive.save(tmp_path / "a.npz", [sequence], [Trajectory("a", boxes(30), events(30), masks=Masks())])
+    assert archive.load(tmp_path / "a.npz")[0][0].regions[29].all()

@@ -1,7 +1,7 @@
 import sys
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from trackers import masks
 from trackers.evaluation.lanes import TrackingError, follow
+from trackers.evaluation.pixels import LEVELS
 from trackers.evaluation.protocols import (
     FrameError,
     Initialize,
@@ -22,7 +23,7 @@ from trackers.evaluation.protocols import (
 )
 from trackers.evaluation.trajectory import Event
 from trackers.sequence import GreyFrames, Sequence
-from trackers.tracker import SingleTracker, Tracker
+from trackers.tracker import SingleTracker, SoftMap, Tracker
 
 SHARED = Path(__file__).parents[4] / "shared" / "data"
 
@@ -405,6 +406,80 @@ def test_polygons_widen_a_trajectory():
     assert trajectory.regions.shape == (3, 8)
     np.testing.assert_array_equal(trajectory.regions[0], [*BOX, *[np.nan] * 4])
     np.testing.assert_array_equal(trajectory.regions[1:], [POLYGON] * 2)
+
+
+@pytest.mark.parametrize("readers", [0, 1])
+def test_a_tracker_of_masks_starts_on_no_empty_one(readers):
+    """An empty first mask is refused by sequence and frame; a tracker of boxes starts on the box beside it."""
+    film = annotated(np.zeros((12, 16), bool))
+    with pytest.raises(ValueError, match="sequence a, frame 0: expected a mask to start on, got one without a pixel"):
+        list(follow(Shapes("mask"), one_pass, [film], readers=readers))
+    [trajectory] = follow(Shapes("box"), one_pass, [film], readers=readers)
+    np.testing.assert_array_equal(trajectory.regions[0], BOX)
+
+
+def test_a_mask_of_another_size_is_refused():
+    """The first mask of an image of another size is refused by sequence and frame."""
+    with pytest.raises(ValueError, match="sequence a, frame 0: expected a mask of 16 x 12, got 8 x 12"):
+        list(follow(Shapes("mask"), one_pass, [annotated(np.ones((12, 8), bool))]))
+
+
+# Soft maps
+
+
+class Soft(Shapes):
+    """Says that each pixel of a window is the target's with a probability of a hundredth of the image's grey."""
+
+    def __init__(self, window=(0, 0, 16, 12), width=None):
+        super().__init__("mask")
+        self.window, self.width, self.asked = window, width or window[2], []
+
+    def update(self, lanes, images):
+        self.images = dict(zip(lanes, images, strict=True))
+        return super().update(lanes, images)
+
+    def soft(self, lanes):
+        self.asked.append(tuple(lanes))
+        shape = self.window[3], self.width
+        return [
+            SoftMap(np.array(self.window), np.full(shape, self.images[lane][0, 0, 0] / 100, np.float32))
+            for lane in lanes
+        ]
+
+
+MASK = masks.of_box(BOX, (16, 12))  # 48 of 192 pixels
+
+
+@pytest.mark.parametrize("lanes", [1, 3])
+def test_pixels_are_counted_over_a_run(lanes):
+    """Of each frame behind the start the pixels of the window, by class and probability, whoever shares the batch."""
+    sequences = [annotated(MASK), replace(annotated(MASK), name="b", labelled=np.array([True, False, True]))]
+    found = trajectories(sequences, lanes, tracker=lambda: Soft((-4, 0, 10, 12)), soft=True)
+    for name, frames in {"a": [10, 20], "b": [20]}.items():  # percent
+        counts = found[name, 0].pixels
+        assert counts.shape == (2, LEVELS)
+        assert np.flatnonzero(counts[0]).tolist() == [2 * p for p in frames]
+        assert set(counts[0, [2 * p for p in frames]]) == {6 * 12 - 24}
+        assert counts[1, [0, *(2 * p for p in frames)]].tolist() == [24 * len(frames), *[24] * len(frames)]
+
+
+def test_pixels_are_counted_where_masks_are_known():
+    """Nothing is asked of frames with boxes or empty masks; nothing where no counts are wanted, or none are told."""
+    vanishing = replace(annotated(MASK), regions=np.stack([MASK, MASK, MASK & False]))
+    tracker = Soft()
+    assert [t.pixels is None for t in follow(tracker, one_pass, [annotated(BOX), vanishing], soft=True)] == [
+        True,
+        False,
+    ]
+    assert tracker.asked == [(1,)]
+    assert all(t.pixels is None for t in follow(Soft(), one_pass, [vanishing]))
+    assert all(t.pixels is None for t in follow(Shapes("mask"), one_pass, [vanishing], soft=True))
+
+
+def test_a_soft_map_of_another_size_is_named():
+    """A map that is not as large as its window says is an error of the tracker, with sequence and frame."""
+    with pytest.raises(TrackingError, match=r"sequence a, frame 1: soft map: expected .* \(12, 16\), got \(12, 9\)"):
+        list(follow(Soft(width=9), one_pass, [annotated(MASK)], soft=True))
 
 
 # Reading

@@ -13,10 +13,12 @@ from trackers.evaluation.protocols import (
     FrameError,
     Initialize,
     Update,
+    clip_starts,
     first_start,
     image_size,
     one_pass,
     perturbed,
+    random_clips,
     segments,
     spatial_robustness,
     supervised_reset,
@@ -118,6 +120,7 @@ def test_a_stochastic_tracker_is_repeated_under_supervision_alone():
         "spatial_robustness": [12, 12],
         "supervised_reset": [1, 15],
         "unsupervised": [1, 1],
+        "random_clips": [1, 1],
     }
 
 
@@ -365,3 +368,70 @@ def test_check_box_refuses(box, message):
 def test_check_box_lets_a_box_cross_the_border():
     """A box that is partly outside is a box."""
     check_box(np.array([-1.5, 5, 2, 3]), np.zeros((6, 8, 3), np.uint8), "here")
+
+
+# Random clips
+
+
+def test_random_clips_have_32_frames_behind_their_first():
+    """Twenty different starts, in order, each on the groundtruth, and the 32 frames behind it."""
+    film = sequence(80)
+    found = [perform(play)[0] for play in random_clips(film)]
+    assert [asked[0][0] for asked in found] == clip_starts(film, 20)
+    assert len(found) == len({asked[0][0] for asked in found}) == 20
+    for asked in found:
+        start = asked[0][0]
+        assert asked[0] == (start, [start + 1, 2, 3, 4])
+        assert [t for t, _ in asked] == list(range(start, start + 33))
+
+
+@given(st.integers(1, 120), st.sets(st.integers(0, 119)), st.integers(1, 30))
+def test_random_clips_start_where_32_frames_are_left(length, omitted, number):
+    """As many as asked for, or all there are; without any, one, from the first frame that is allowed, to the end."""
+    film = sequence(length, omitted=flags(length, *omitted))
+    long = [t for t in range(length - 32) if t not in omitted]
+    if set(range(length)) <= omitted:
+        long = list(range(length - 32))
+    starts = clip_starts(film, number)
+    assert starts == sorted(set(starts))
+    if long:
+        assert set(starts) <= set(long)
+        assert len(starts) == min(number, len(long))
+    else:
+        assert starts == [first_start(film)]
+        assert perform(only(random_clips(film)))[0][-1][0] == length - 1
+
+
+def test_the_name_of_a_sequence_draws_its_clips():
+    """The same sequence has the same clips, whoever asks, of which a smaller number are some; another has others."""
+    film = sequence(200)
+    other = Sequence("b", film.frames, film.groundtruth)
+    assert clip_starts(film, 20) == clip_starts(film, 20) != clip_starts(other, 20)
+    assert set(clip_starts(film, 5)) < set(clip_starts(film, 20))
+
+
+def masked(length, *empty):
+    """As `sequence`, with masks that are empty in these frames, though the boxes are not."""
+    shown = np.zeros((length, 60, 80), bool)
+    shown[:, 2:6, 1:4] = True
+    shown[list(empty)] = False
+    return sequence(length, regions=shown)
+
+
+def test_no_run_starts_on_an_empty_mask():
+    """Random clips, and VOT's runs and their resets, start where a pixel of the target is shown."""
+    assert clip_starts(masked(40, 0, 2, 5), 20) == [1, 3, 4, 6, 7]
+    assert clip_starts(masked(20, 0, 1), 20) == [2]
+    nothing = np.zeros((60, 80), bool)
+    asked, failures = perform(only(supervised_reset(masked(12, 0, 6))), lambda t: nothing)
+    assert [t for t, start in asked if start is not None] == [1, 7]
+    assert failures == (2, 8)  # the fifth after the first of these is the empty one
+
+
+def test_a_frame_with_an_empty_mask_is_no_failure():
+    """Whatever was predicted there; an empty mask that was predicted elsewhere is one."""
+    full = np.ones((60, 80), bool)
+    asked, failures = perform(only(supervised_reset(masked(5, 2, 3))), lambda t: full)
+    assert failures == ()
+    _, failures = perform(only(supervised_reset(masked(5, 2))), lambda t: full & (t != 3))
+    assert failures == (3,)

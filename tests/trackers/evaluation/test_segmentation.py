@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
+from trackers.evaluation.curves import CURVES
 from trackers.evaluation.measures import MEASURES
+from trackers.evaluation.pixels import LEVELS, PixelCounts
 from trackers.evaluation.results import Results
-from trackers.evaluation.segmentation import PixelCounts, frame_ious, framewise_iou
+from trackers.evaluation.segmentation import frame_ious, framewise_iou
+from trackers.evaluation.statistics import interval, paired
 from trackers.evaluation.trajectory import Event, Trajectory
 from trackers.sequence import Sequence, Unseen
 
@@ -42,9 +42,9 @@ def test_mask_iou_by_hand():
     assert score.value == pytest.approx((0.75 + 2 / 9) / 2)
     assert MEASURES["mask_iou_above_40"](judged).value == pytest.approx(0.75 / 2)
     assert MEASURES["mask_iou_above_70"](judged).value == pytest.approx(0.5 / 2)
-    mean, number = framewise_iou(judged)
-    np.testing.assert_allclose(mean, [np.nan, (0.5 + 2 / 9) / 2, 1, np.nan])
-    assert number.tolist() == [0, 2, 1, 0]
+    sums, numbers = framewise_iou(judged)
+    np.testing.assert_allclose(sums[:, :4], [[0.5, 1, 0, 0], [2 / 9, 0, 0, 0]])
+    assert numbers[:, :4].tolist() == [[1, 1, 0, 0], [1, 0, 0, 0]]
 
 
 def test_what_has_no_masks():
@@ -59,33 +59,71 @@ def test_what_has_no_masks():
     assert np.isnan(MEASURES["mask_iou"](results((bare, Trajectory("a", boxes, events)))).value)
 
 
-def test_pixels_by_hand():
-    """Of probabilities .9 .6 .4 on the target and .6 .1 beside it: 4.5 of 6 pairs in order, IoU by threshold."""
-    counts = PixelCounts.of(np.array([[0.9, 0.6, 0.4, 0.6, 0.1]]), mask("###.."))
-    assert counts.auc() == pytest.approx(4.5 / 6)
-    assert [counts.iou(t) for t in (0, 0.1, 0.4, 0.6, 0.9, 1)] == [3 / 5, 3 / 5, 3 / 4, 2 / 4, 1 / 3, 0]
-    assert PixelCounts.of(np.zeros((1, 2)), mask("..")).iou(0.5) == 1
-    with pytest.raises(ValueError, match=r"expected probabilities in \[0, 1\], got 0 to 2"):
-        PixelCounts.of(np.array([[0.0, 2]]), mask(".#"))
-    with pytest.raises(ValueError, match=r"of one shape, got \(1, 2\) and bool \(2, 5\)"):
-        PixelCounts.of(np.zeros((1, 2)), FULL)
+def test_framewise_iou_counts_from_the_start_of_each_clip():
+    """Eq. 3: the mean over all clips that have that frame, by its number behind the start."""
+    masked = np.stack([FULL] * 6)
+    events = np.array([[0, 1, 3, 3, 0, 0], [0, 0, 0, 1, 3, 3], [1, 3, 3, 0, 0, 0]], np.int8)
+    said = [np.stack([NONE, FULL, FULL, HALF, NONE, NONE]), np.stack([NONE, NONE, NONE, FULL, HALF, NONE])]
+    boxes = np.zeros((6, 4))
+    a = Sequence("a", Unseen(6), boxes, masked)
+    b = Sequence("b", Unseen(6), boxes, np.stack([FULL, FULL, NONE, FULL, FULL, FULL]))
+    runs = [Trajectory("a", boxes, events[i], i, masks=said[i]) for i in (0, 1)]
+    judged = Results((a, b), (tuple(runs), (Trajectory("b", boxes, events[2], masks=masked),)), "random_clips")
+    score = CURVES["framewise_iou"](judged)
+    x, y = CURVES["framewise_iou"].points(score.numerator.sum(0), score.denominator.sum(0))
+    assert x[[0, -1]].tolist() == [1, 32]
+    np.testing.assert_allclose(y[:3], [(1 + 0.5 + 1) / 3, (0.5 + 0) / 2, np.nan])
+    assert MEASURES["mask_iou"](judged).value == pytest.approx((0.5 + 1) / 2)  # 1, .5, .5, 0 in one, 1 in the other
 
 
-maps = arrays(np.int64, (3, 2, 5), elements=st.integers(0, 20)).map(lambda a: a / 20)
+def soft_run(name, pixels, **facts):
+    """A run through two frames with masks, in which pixels of these probabilities were on and off the target."""
+    on, off = (np.array(part, np.float32) for part in pixels)
+    mask = np.arange(len(on) + len(off)) < len(on)
+    counts = PixelCounts.of(np.concatenate([on, off])[None], mask[None], LEVELS).counts
+    sequence, trajectory = run(name, [FULL, FULL], [FULL, FULL], **facts)
+    return sequence, Trajectory(name, trajectory.regions, trajectory.events, masks=trajectory.masks, pixels=counts)
 
 
-@given(maps, arrays(bool, (3, 2, 5)))
-@settings(deadline=None)
-def test_frames_add_up(probabilities, true):
-    """Counts frame by frame are those of all frames; the area is the share of pairs of pixels in order."""
-    together = PixelCounts.of(probabilities, true)
-    apart = sum((PixelCounts.of(p, m) for p, m in zip(probabilities, true, strict=True)), PixelCounts())
-    np.testing.assert_array_equal(together.counts, apart.counts)
-    on, off = probabilities[true], probabilities[~true]
-    if len(on) and len(off):
-        order = np.sign(on[:, None] - off).mean()
-        assert together.auc() == pytest.approx((order + 1) / 2)
-    for threshold in (0.05, 0.4, 0.7):
-        chosen = probabilities >= threshold
-        either = (chosen | true).sum()
-        assert together.iou(threshold) == pytest.approx((chosen & true).sum() / either if either else 1)
+def test_pixels_of_all_sequences_are_pooled():
+    """The area is under the ROC of all pixels, no mean of areas; IoU is of each sequence; who tells none has none."""
+    a, b = soft_run("a", ([0.9, 0.6, 0.4], [0.6, 0.1])), soft_run("b", ([0.5], [0.7, 0.4]))
+    judged = results(a, b)
+    score = MEASURES["pixel_auc"](judged)
+    np.testing.assert_allclose(score.values, [4.5 / 6, 1 / 2])
+    assert score.value == pytest.approx((4 + 2.5 + 1.5 + 2) / 16)  # pairs in order: of .9, .6, .4 and .5 with four
+    pooled = PixelCounts(a[1].pixels) + PixelCounts(b[1].pixels)
+    assert score.value == pytest.approx(pooled.auc())
+    curve = CURVES["roc"](judged)
+    false, true = CURVES["roc"].points(curve.numerator.sum(0), curve.denominator.sum(0))
+    np.testing.assert_array_equal((false, true), pooled.roc())
+    assert np.trapezoid(true, false) == pytest.approx(score.value)
+    assert MEASURES["pixel_iou_40"](judged).value == pytest.approx((3 / 4 + 1 / 3) / 2)
+    assert MEASURES["pixel_iou_70"](judged).value == pytest.approx((1 / 3 + 0 / 2) / 2)
+    for name in ("pixel_auc", "pixel_iou_40"):
+        assert np.isnan(MEASURES[name](results(run("a", [FULL, FULL], [FULL, FULL]))).value)
+
+
+def test_pixels_are_of_whole_runs():
+    """Neither a tag of frames nor a shorter length has a score of pixels, for which nothing was counted apart."""
+    tagged = results(soft_run("a", ([0.9], [0.1]), tags={"occlusion": np.array([False, True])}))
+    for name in ("pixel_auc", "pixel_iou_40"):
+        assert np.isnan(MEASURES[name](tagged, subset="occlusion").value)
+        assert np.isnan(MEASURES[name](tagged, length=1).value)
+        assert MEASURES[name](tagged, length=2).value == 1
+
+
+def test_the_interval_of_a_pooled_area():
+    """Resampled sequences give areas between the best and the worst; two trackers are paired by sequence."""
+    steps = np.arange(5) / 20
+    better, worse = (
+        MEASURES["pixel_auc"](
+            results(*(soft_run(str(i), ([0.5 + s, 0.6], [0.5 - u, 0.55])) for i, s in enumerate(steps)))
+        )
+        for u in (0.1, -0.04)
+    )
+    low, high = interval(better, 200)
+    assert better.values.min() <= low <= better.value <= high <= better.values.max()
+    effect = paired(better, worse, 200)
+    assert effect.effect == pytest.approx(better.value - worse.value)
+    assert effect.n == 5
