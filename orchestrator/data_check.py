@@ -16,6 +16,7 @@ from trackers.benchmarks.collection import read_sequences
 from trackers.benchmarks.files import Files
 from trackers.benchmarks.headers import image_size
 from trackers.benchmarks.images import Images
+from trackers.benchmarks.mask_images import MaskImages
 from trackers.benchmarks.packs import Pack
 from trackers.benchmarks.problems import DataError, Problem, Problems
 from trackers.benchmarks.reading import IMAGE
@@ -75,7 +76,7 @@ def check(
 ) -> list[Reading]:
     """Read every annotation and the header of every frame.
 
-    deep: decode every frame, too, and compare packed data sets with what was packed, byte by byte.
+    deep: decode every frame and mask, too, and compare packed data sets with what was packed, byte by byte.
     progress: called with (frames looked at, frames in all) after each sequence.
     """
     with ThreadPoolExecutor(THREADS) as pool:
@@ -96,7 +97,10 @@ def check(
 
 
 def check_frames(sequence: Sequence | Images, deep: bool = False) -> Problems:
-    """What is wrong with frames: damaged or cut short; those of a sequence also, that they are not all of one size."""
+    """What is wrong with frames: damaged or cut short; those of a sequence also, that they are not all of one size.
+
+    deep: every frame, and every mask that lies in an image, is decoded.
+    """
     problems, sizes = Problems(), dict[str, tuple[int, int]]()
     frames, name = (sequence.frames, sequence.name) if isinstance(sequence, Sequence) else (sequence, "")
     if isinstance(frames, Unseen) or not (deep or isinstance(frames, Images)):
@@ -111,6 +115,12 @@ def check_frames(sequence: Sequence | Images, deep: bool = False) -> Problems:
             sizes[place] = size
         except (OSError, ValueError) as error:
             problems.found.append(_problem(place, error))
+    if deep and isinstance(sequence, Sequence) and isinstance(sequence.regions, MaskImages):
+        for t in range(len(sequence)):
+            try:
+                sequence.regions[t]
+            except (OSError, ValueError) as error:
+                problems.found.append(_problem(f"{name}, frame {t}", error))
     if isinstance(sequence, Sequence) and sizes:
         expected, source = sequence.size, "as annotated"
         if expected is None:

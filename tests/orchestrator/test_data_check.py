@@ -8,7 +8,7 @@ from orchestrator import data_check
 from orchestrator.data_list import describe
 from orchestrator.params import Dataset
 from orchestrator.sample_data import SAMPLE
-from trackers.benchmarks import moving_digits, otb, packs
+from trackers.benchmarks import moving_digits, otb, packs, vot
 
 SIZE = (32, 24)
 IMAGE = np.random.default_rng(0).integers(0, 256, (24, 32, 3)).astype(np.uint8)
@@ -112,6 +112,35 @@ def test_deep_means_decoded(root):
     problems = found(pack.root, deep=True)
     assert problems["Couple/groundtruth_rect.txt"] == ("the bytes that were packed", "others, in shard-00000.bin")
     assert len(problems) == 2
+
+
+def test_masks_are_checked(tmp_path):
+    """Of masks, every size and the whole first one are looked at; what later ones show only when it is to be deep."""
+    mask = np.zeros((24, 32), np.uint8)
+    mask[4:9, 3:8] = 255
+    blurred = cv2.GaussianBlur(mask, (3, 3), 0)
+    bad = {"small": (mask, mask[:20]), "empty": (mask * 0, mask), "blurred": (mask, blurred), "gone": (mask, mask * 0)}
+    for name, masks in bad.items():
+        (tmp_path / "vot" / name / "masks").mkdir(parents=True)
+        (tmp_path / "vot" / name / "groundtruth.txt").write_text("3,4,5,5\n" * 2)
+        for number, values in enumerate(masks, 1):
+            (tmp_path / "vot" / name / f"{number:08d}.jpg").write_bytes(JPEG)
+            png = cv2.imencode(".png", values)[1].tobytes()
+            (tmp_path / "vot" / name / "masks" / f"{number:08d}.png").write_bytes(png)
+    config = vot.Config(regions="masks")
+
+    def places(deep, root=tmp_path / "vot"):
+        (reading,) = data_check.check([dataset(root, "vot", config)], deep)
+        return [problem.file.removeprefix(f"{root}/") for problem in reading.problems]
+
+    assert places(deep=False) == ["empty/masks/00000001.png", "small/masks/00000002.png"]
+    assert places(deep=True) == [
+        "blurred/masks/00000002.png",
+        "empty/masks/00000001.png",
+        "small/masks/00000002.png",
+    ]
+    pack = packs.pack(tmp_path / "vot", tmp_path / "pack")
+    assert places(False, pack.root) == places(False)
 
 
 def test_a_packed_data_set_is_checked_like_its_folder(root):

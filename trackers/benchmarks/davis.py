@@ -5,8 +5,8 @@
     ImageSets/...                            lists of sequences
 
 The masks are the regions; boxes are drawn around them. Every mask is therefore read once when the data set
-is opened, and kept as run lengths. A target that no pixel shows is absent. Where only the first frame is
-annotated, as in the test sets, the others are not labelled.
+is opened, and kept as run lengths. A target that no pixel shows is absent, anywhere but at the start. Where
+only the first frame is annotated, as in the test sets, the others are not labelled.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import numpy as np
 from trackers.benchmarks import mask_images, reading
 from trackers.benchmarks.collection import Collection, open_collection
 from trackers.benchmarks.files import Files
+from trackers.benchmarks.headers import image_size
 from trackers.benchmarks.images import Images
 from trackers.benchmarks.problems import Problems
 from trackers.masks import RunLengths
@@ -36,7 +37,7 @@ class Config:
     objects: "merged": all of a video are one target, as in DAVIS 2016; "separate": each is a target of its
     own, as in DAVIS 2017: a sequence `<video>.<number>`, or `<video>` where there is but one.
     subset: a list below ImageSets without .txt, such as "480p/val" (2016) or "2017/val"; None: all videos.
-    sequences: the videos to read; (): all. exclude: those to leave out.
+    sequences: the videos to read; (): all. exclude: those to leave out, or single targets of them.
     """
 
     resolution: str = "480p"
@@ -108,10 +109,24 @@ def _read_video(
     if len(shapes) > 1:
         sizes = ", ".join(sorted(f"{shape[1]} x {shape[0]}" for shape in shapes))
         problems.say(files.show(folder), "masks of one size", sizes)
+    elif images and shapes:
+        _compare_sizes(files, next(iter(images.values())), next(iter(masks.values())), values[0].shape, problems)
     if len(problems) > before:
         return []
     frames = Images(files, tuple(images.values())) if images else Unseen(len(masks))
-    return _sequences(config, video, frames, values)
+    return _sequences(config, video, frames, values, files.show(next(iter(masks.values()))), problems)
+
+
+def _compare_sizes(files: Files, image: str, mask: str, shape: tuple[int, ...], problems: Problems) -> None:
+    """A problem where masks (height, width) are not as large as the first image says that it is."""
+    try:
+        size = image_size(files.view(image))
+    except (OSError, ValueError) as error:
+        problems.note(files.show(image), error)
+        return
+    if size is not None and size != shape[::-1]:
+        expected = f"a mask of {size[0]} x {size[1]} pixels, as {files.show(image)}"
+        problems.say(files.show(mask), expected, f"{shape[1]} x {shape[0]} pixels")
 
 
 def _decode(files: Files, name: str, problems: Problems) -> np.ndarray | None:
@@ -122,13 +137,14 @@ def _decode(files: Files, name: str, problems: Problems) -> np.ndarray | None:
     try:
         return mask_images.decode(content)
     except ValueError as error:
-        expected, _, found = str(error).removeprefix("expected ").partition(", found ")
-        problems.say(files.show(name), expected, found)
+        problems.note(files.show(name), error)
         return None
 
 
-def _sequences(config: Config, video: str, frames: Frames, values: list[np.ndarray]) -> list[Sequence]:
-    """One of all objects in these masks, or one of each."""
+def _sequences(
+    config: Config, video: str, frames: Frames, values: list[np.ndarray], first: str, problems: Problems
+) -> list[Sequence]:
+    """One of all objects in these masks, or one of each. first: place of the first of them, for messages."""
     height, width = values[0].shape
     labelled = None if len(values) == len(frames) else np.arange(len(frames)) < len(values)
     unlabelled = [np.zeros((height, width), bool)] * (len(frames) - len(values))
@@ -144,6 +160,12 @@ def _sequences(config: Config, video: str, frames: Frames, values: list[np.ndarr
             targets[f"{video}.{number}" if len(numbers) > 1 else video] = [value == number for value in values]
     sequences = []
     for name, masks in targets.items():
+        if name in config.exclude:
+            continue
+        if not masks[0].any():
+            expected = f"the target of {name} in its first mask, or it left out (exclude: [{name}])"
+            problems.say(first, expected, "an empty mask")
+            continue
         regions = RunLengths.of(masks + unlabelled)
         sequences.append(
             Sequence(name, frames, regions.bounding_boxes(), regions, labelled=labelled, size=(width, height))

@@ -18,14 +18,10 @@ GREY, PALETTE = 0, 3  # colour types
 
 @dataclass(frozen=True)
 class MaskImages:
-    """Masks by frame, decoded when asked for.
-
-    names: file of each frame. value: the object's; None: all but 0, so that several objects are one target.
-    """
+    """Masks of one target by frame, decoded when asked for. names: file of each frame."""
 
     files: Files
     names: tuple[str, ...]
-    value: int | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -34,10 +30,22 @@ class MaskImages:
         """Mask, bool (height, width). Raises ValueError, with the file's name, where it holds none."""
         name = self.names[t]
         try:
-            values = decode(self.files.read(name))
+            return of_one(decode(self.files.read(name)))
         except ValueError as error:
             raise ValueError(f"{self.files.show(name)}: {error}") from error
-        return values != 0 if self.value is None else values == self.value
+
+
+def of_one(values: np.ndarray) -> np.ndarray:
+    """Mask, bool (height, width), of values uint8 (height, width): all but 0, which have one value.
+
+    Raises ValueError where they have several: objects to tell apart, or edges that were blurred or compressed.
+    """
+    mask = values != 0
+    if cv2.sumElems(values)[0] != int(values.max()) * np.count_nonzero(mask):
+        others = np.unique(values[mask]).tolist()
+        found = f"0 and {', '.join(map(str, others[:3]))}{f' and {len(others) - 3} more' if len(others) > 3 else ''}"
+        raise ValueError(f"expected a mask of one target, 0 and one other value, found {found}")
+    return mask
 
 
 def decode(content: bytes | memoryview) -> np.ndarray:

@@ -31,6 +31,14 @@ class Problems:
         """Note one more."""
         self.found.append(Problem(file, line, expected, found))
 
+    def note(self, file: str, error: Exception) -> None:
+        """Note what kept a file from being read: its message is "expected ..., found ...", or the system's."""
+        if isinstance(error, OSError):
+            self.say(file, "a file", error.strerror or type(error).__name__)
+            return
+        expected, _, found = str(error).removeprefix("expected ").partition(", found ")
+        self.say(file, expected, found)
+
     def __len__(self) -> int:
         return len(self.found)
 

@@ -91,7 +91,7 @@ def read(files: Files, name: str, problems: Problems) -> bytes | None:
     try:
         return bytes(files.read(name))
     except OSError as error:
-        problems.say(files.show(name), "a file", error.strerror or type(error).__name__)
+        problems.note(files.show(name), error)
         return None
 
 

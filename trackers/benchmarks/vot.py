@@ -12,6 +12,9 @@ Coordinates are taken as they stand, the first pixel at 0: so both VOT toolkits 
 Rows belong to images by number, the first to 00000001. That decides the one known slip: `ball` of VOT2014
 has 602 rows and 603 images, of which 00000000 belongs to no row.
 
+Segmentations have a mask for each frame, of its size, of one value beside 0. An empty one is a target that is
+absent, anywhere but at the start.
+
 Tags keep their names. `empty` is added, as the VOT reports count it: the frames without any other tag. Rows
 that a tag's file lacks at its end are 0, as both toolkits have it.
 """
@@ -27,9 +30,10 @@ from typing import Literal
 import numpy as np
 
 from trackers import masks
-from trackers.benchmarks import decimals, reading
+from trackers.benchmarks import decimals, mask_images, reading
 from trackers.benchmarks.collection import Collection, open_collection
 from trackers.benchmarks.files import Files
+from trackers.benchmarks.headers import image_size
 from trackers.benchmarks.images import Images
 from trackers.benchmarks.mask_images import MaskImages
 from trackers.benchmarks.problems import Problems
@@ -145,9 +149,15 @@ def _read_sequence(
     if len(problems) > before:
         return None
     frames: Frames = Images(files, tuple(images.values())) if images else Unseen(len(rows))
-    boxes, regions = _groundtruth(config, rows, size or _first_size(files, images, rows, problems))
-    if config.regions == "masks" and not isinstance(regions, RunLengths):
-        regions = _segmentation(config.masks, name, files, list(images or range(1, len(rows) + 1)), problems)
+    if images and not size and (config.regions == "masks" or any(isinstance(row, tuple) for row in rows)):
+        size = _first_size(files, next(iter(images.values())), problems)
+    boxes, regions = _groundtruth(config, rows, size)
+    if config.regions == "masks":
+        if not isinstance(regions, RunLengths):
+            numbers = list(images or range(1, len(rows) + 1))
+            regions = _segmentation(config.masks, name, files, numbers, size, problems)
+        elif len(rows) and np.isnan(boxes[0]).any():
+            _refuse_empty(files.show(f"{name}/groundtruth.txt"), name, problems, line=1)
     return None if len(problems) > before else Sequence(name, frames, boxes, regions, tags=tags, size=size)
 
 
@@ -272,32 +282,78 @@ def _groundtruth(
     return boxes, regions if any(len(region) > 4 for region in regions) else None
 
 
-def _first_size(
-    files: Files, images: Mapping[int, str], rows: list[Region | Code], problems: Problems
-) -> tuple[int, int] | None:
-    """Width and height of the first image, which masks in the groundtruth need to know; None without images."""
-    if not images or not any(isinstance(row, tuple) for row in rows):
-        return None
-    name = next(iter(images.values()))
+def _first_size(files: Files, name: str, problems: Problems) -> tuple[int, int] | None:
+    """Width and height of the first image, which masks are to have, too."""
     try:
-        height, width, _ = Images(files, (name,))[0].shape
-    except ValueError:
-        problems.say(files.show(name), "an image", "one that cannot be decoded")
+        size = image_size(files.view(name))
+    except (OSError, ValueError) as error:
+        problems.note(files.show(name), error)
         return None
-    return width, height
+    if size is None:  # of a format whose header is not known
+        try:
+            height, width, _ = Images(files, (name,))[0].shape
+        except ValueError:
+            problems.say(files.show(name), "an image", "one that cannot be decoded")
+            return None
+        size = width, height
+    return size
 
 
-def _segmentation(folder: str, name: str, files: Files, numbers: list[int], problems: Problems) -> MaskImages | None:
-    """The mask of each image, by number."""
+def _segmentation(
+    folder: str, name: str, files: Files, numbers: list[int], size: tuple[int, int] | None, problems: Problems
+) -> MaskImages | None:
+    """The mask of each image, by number; all of them of this size."""
     places = f"{name}/{folder}", f"{folder}/{name}"
     for place in places:
+        before = len(problems)
         found = reading.images(files, place, problems)
-        if found:
-            if list(found) != numbers:
-                problems.say(files.show(place), f"masks {numbers[0]} to {numbers[-1]}", f"{min(found)} to {max(found)}")
-            return MaskImages(files, tuple(found.values()))
+        if not found:
+            continue
+        if (min(found), max(found)) != (numbers[0], numbers[-1]):
+            problems.say(files.show(place), f"masks {numbers[0]} to {numbers[-1]}", f"{min(found)} to {max(found)}")
+        segmentation = MaskImages(files, tuple(found.values()))
+        if len(problems) == before:
+            _check_masks(segmentation, name, size, problems)
+        return segmentation
     problems.say(files.show(places[0]), f"masks, or in {files.show(places[1])}", "none")
     return None
+
+
+def _check_masks(segmentation: MaskImages, name: str, size: tuple[int, int] | None, problems: Problems) -> None:
+    """What is wrong with their headers, and with the first of them, from which trackers start."""
+    before, sizes = len(problems), dict[str, tuple[int, int]]()
+    for mask in segmentation.names:
+        try:
+            found = image_size(segmentation.files.view(mask))
+            if found is not None:
+                sizes[mask] = found
+        except (OSError, ValueError) as error:
+            problems.note(segmentation.files.show(mask), error)
+    expected = size or next(iter(sizes.values()), None)
+    wrong = [mask for mask, found in sizes.items() if found != expected]
+    if wrong and expected is not None:
+        width, height = sizes[wrong[0]]
+        more = f"; {len(wrong)} of {len(segmentation)} masks have another size" if len(wrong) > 1 else ""
+        as_which = f"as the frames of {name}" if size else f"as the first mask of {name}"
+        problems.say(
+            segmentation.files.show(wrong[0]),
+            f"a mask of {expected[0]} x {expected[1]} pixels, {as_which}",
+            f"{width} x {height} pixels{more}",
+        )
+    if len(problems) > before:
+        return
+    first = segmentation.names[0]
+    try:
+        if not mask_images.of_one(mask_images.decode(segmentation.files.read(first))).any():
+            _refuse_empty(segmentation.files.show(first), name, problems)
+    except (OSError, ValueError) as error:
+        problems.note(segmentation.files.show(first), error)
+
+
+def _refuse_empty(file: str, name: str, problems: Problems, line: int = 0) -> None:
+    """An empty mask is a target that is gone, which no tracker can start from."""
+    expected = f"the target of {name} in its first mask, or the sequence left out (exclude: [{name}])"
+    problems.say(file, expected, "an empty mask", line)
 
 
 def _tags(files: Files, name: str, length: int, problems: Problems) -> dict[str, np.ndarray]:

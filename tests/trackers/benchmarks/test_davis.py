@@ -152,6 +152,31 @@ def test_all_problems_at_once(tmp_path):
     ]
 
 
+def test_masks_are_as_large_as_the_frames(tmp_path):
+    """Masks of another size than the images are a problem, by file."""
+    write(tmp_path, "bear", [png_of(VALUES[1:])] * 2)
+    assert problems_of(tmp_path) == [
+        "Annotations/480p/bear/00000.png: expected a mask of 9 x 6 pixels, as JPEGImages/480p/bear/00000.jpg, "
+        "found 9 x 5 pixels"
+    ]
+
+
+def test_a_target_that_is_not_there_at_the_start_is_refused(tmp_path):
+    """Nothing can be tracked from an empty first mask: the target is named, and may be left out alone."""
+    earlier = np.where(VALUES == 3, 0, VALUES).astype(np.uint8)
+    write(tmp_path, "bear", [png_of(VALUES * 0), png_of(VALUES)])
+    write(tmp_path, "dogs", [palette_png(earlier), palette_png(VALUES)])
+
+    def message(video, name):
+        place = f"Annotations/480p/{video}/00000.png"
+        left_out = f"or it left out (exclude: [{name}])"
+        return f"{place}: expected the target of {name} in its first mask, {left_out}, found an empty mask"
+
+    assert problems_of(tmp_path) == [message("bear", "bear")]
+    assert problems_of(tmp_path, objects="separate", exclude=("bear",)) == [message("dogs", "dogs.3")]
+    assert [s.name for s in read(tmp_path, objects="separate", exclude=("bear", "dogs.3"))] == ["dogs.1"]
+
+
 def test_another_resolution(tmp_path):
     """The resolution names the folder; one that is not there is a problem."""
     write(tmp_path, "bear", [png_of(VALUES)], resolution="1080p")

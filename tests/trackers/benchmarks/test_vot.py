@@ -117,6 +117,74 @@ def test_segmentations_in_images(tmp_path):
     )
 
 
+def segmented(root, name, masks):
+    """A sequence with these masks (height, width)."""
+    folder = write(root, name, [SQUARE] * len(masks)) / "masks"
+    folder.mkdir()
+    for number, mask in enumerate(masks, 1):
+        (folder / f"{number:08d}.png").write_bytes(cv2.imencode(".png", mask)[1].tobytes())
+    return folder
+
+
+MASK = np.zeros((12, 16), np.uint8)
+MASK[2:5, 3:9] = 255
+
+
+def test_a_target_may_vanish_from_its_masks(tmp_path):
+    """An empty mask is a target that is gone, for some frames or to the end; any one value stands for the target."""
+    segmented(tmp_path, "bag", [MASK, MASK * 0, MASK // 255, MASK * 0])
+    (sequence,) = read(tmp_path, regions="masks")
+    assert [int(sequence.region(t).sum()) for t in range(4)] == [18, 0, 18, 0]
+    assert sequence.region(1).shape == (12, 16) and sequence.size == (16, 12)
+
+
+def test_masks_that_do_not_fit_are_all_told_at_once(tmp_path):
+    """Masks of another size than the frames, missing, damaged, empty or of several objects at the start: one list."""
+    segmented(tmp_path, "a", [MASK, MASK[:6], MASK[:, :9]])
+    segmented(tmp_path, "b", [MASK[:6]])
+    (segmented(tmp_path, "c", [MASK] * 4) / "00000002.png").unlink()
+    (segmented(tmp_path, "d", [MASK] * 3) / "00000003.png").unlink()
+    segmented(tmp_path, "e", [MASK * 0, MASK])
+    segmented(tmp_path, "f", [MASK + np.eye(12, 16, dtype=np.uint8), MASK])
+    (segmented(tmp_path, "g", [MASK]) / "00000001.png").write_bytes(b"no image")
+    (segmented(tmp_path, "h", [MASK] * 2) / "00000002.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    write(tmp_path, "i", ["0", "m3,2,6,3,0,18"])
+    start = "in its first mask, or the sequence left out"
+    assert problems_of(tmp_path, regions="masks") == [
+        "a/masks/00000002.png: expected a mask of 16 x 12 pixels, as the frames of a, found 16 x 6 pixels; "
+        "2 of 3 masks have another size",
+        "b/masks/00000001.png: expected a mask of 16 x 12 pixels, as the frames of b, found 16 x 6 pixels",
+        "c/masks: expected images 1 to 4, found none of number 2",
+        "d/masks: expected masks 1 to 3, found 1 to 2",
+        f"e/masks/00000001.png: expected the target of e {start} (exclude: [e]), found an empty mask",
+        "f/masks/00000001.png: expected a mask of one target, 0 and one other value, found 0 and 1, 255",
+        "g/masks/00000001.png: expected an image of a mask, found one that cannot be decoded",
+        "h/masks/00000002.png: expected the header of an image, found it cut short at 8 bytes",
+        f"i/groundtruth.txt:1: expected the target of i {start} (exclude: [i]), found an empty mask",
+    ]
+
+
+def test_a_later_mask_of_several_objects_is_told_when_it_is_read(tmp_path):
+    """Blurred or compressed masks are not taken for larger targets: they are refused by their file."""
+    blurred = cv2.GaussianBlur(MASK, (3, 3), 0)
+    segmented(tmp_path, "bag", [MASK, blurred])
+    (sequence,) = read(tmp_path, regions="masks")
+    with pytest.raises(ValueError, match=r"bag/masks/00000002.png: expected a mask of one target, .* and \d more"):
+        sequence.region(1)
+
+
+def test_masks_without_frames_are_of_one_size(tmp_path):
+    """Masks alone are enough to score by, if they are of one size."""
+    for name, shown in (("bag", [MASK] * 2), ("car", [MASK, MASK[:6]])):
+        segmented(tmp_path, name, shown)
+        for image in (tmp_path / name).glob("*.jpg"):
+            image.unlink()
+    assert problems_of(tmp_path, regions="masks") == [
+        "car/masks/00000002.png: expected a mask of 16 x 12 pixels, as the first mask of car, found 16 x 6 pixels"
+    ]
+    assert len(read(tmp_path, regions="masks", exclude=("car",))[0]) == 2
+
+
 @pytest.mark.parametrize("below", ["", "color", "imgs"])
 def test_where_frames_lie(tmp_path, below):
     """Frames are found in the sequence's folder, or below color/ or imgs/."""
