@@ -35,6 +35,7 @@ from orchestrator.track_command import track
 
 if TYPE_CHECKING:
     from orchestrator.conduct import Outcome, Prospect
+    from orchestrator.jobs import Job
 
 app = typer.Typer(
     help="Train, evaluate and compare visual object trackers.",
@@ -97,10 +98,22 @@ def _print_prospect(prospect: Prospect, store: object) -> None:
 
     assert isinstance(store, Store)
     for job in prospect.found_done:
-        print(f"done  {job.label}")
+        print(f"done  {job.label}{_place(job, prospect)}")
     for job in prospect.todo:
-        print(f"run   {job.label}: {store.why(job)}")
+        print(f"run   {job.label}{_place(job, prospect)}: {store.why(job)}")
     print(f"{len(prospect.todo)} jobs would run, {len(prospect.found_done)} are done")
+
+
+def _place(job: Job, prospect: Prospect) -> str:
+    """Where a job stands in the graph: what it needs, and how many trials need it, where that are several."""
+    from orchestrator.plan import needed
+
+    trials = sum(job.key in trial.keys for trial in prospect.chosen)
+    notes = [
+        *([f"needs {', '.join(needed(job))}"] if job.needs else []),
+        *([f"shared by {trials} trials"] if trials > 1 else []),
+    ]
+    return f"  ({'; '.join(notes)})" if notes else ""
 
 
 def _print_outcome(outcome: Outcome, record: Records) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
@@ -16,7 +17,8 @@ from orchestrator import lineage, plan, provenance, results
 from orchestrator.executor import Backend, Executor, InProcess, Settings
 from orchestrator.groups import grouped
 from orchestrator.jobs import Data, Job, in_order
-from orchestrator.params import Dataset, Params, dataset_module, load
+from orchestrator.params import Dataset, Params, build, dataset_module, load
+from orchestrator.parts import names_in
 from orchestrator.paths import Paths
 from orchestrator.plan import Trial
 from orchestrator.progress import EXPECTED, Board, Display
@@ -201,7 +203,7 @@ def _record(options: Options, paths: Paths) -> Record:
 
 
 def refused(jobs: list[Job], params: Params, sources: plan.Sources) -> dict[str, str]:
-    """Why jobs cannot be run, by key: their data cannot be read, or was made of something else."""
+    """Why jobs cannot be run, by key: their data cannot be read or split, or was made of something else."""
     made = provenance.Expected(params, sources)
     found = {(name, data) for job in jobs for name, data in job.data.items()}
     problems = {name: text for name, data in found if (text := _problem(name, data, params, made)) is not None}
@@ -210,13 +212,63 @@ def refused(jobs: list[Job], params: Params, sources: plan.Sources) -> dict[str,
         use: made.uncovered(params.datasets[use[0]], use[1]) for use in {use for job in jobs for use in _seen(job)}
     }
     lacking = {job.key: text for job in jobs for use in _seen(job) if (text := uncovered[use]) is not None}
-    return lacking | bad
+    unsplit = _unsplit([job for job in jobs if job.key not in bad])
+    return lacking | _in_vain(jobs, unsplit) | bad
+
+
+def _unsplit(jobs: list[Job]) -> dict[str, str]:
+    """Why jobs cannot have their part of the folds, by key; all of their data can be read."""
+
+    @cache
+    def names(format: str, settings: str, path: Path) -> tuple[str, ...]:
+        module = dataset_module(format)
+        opened = module.open(build(module.Config, json.loads(settings)), path, format)
+        if not isinstance(opened, Collection):
+            raise ValueError("folds: expected recorded sequences to split, got generated ones")
+        return tuple(sequence.name for sequence in opened)
+
+    @cache
+    def problem(use: str, path: Path) -> str | None:
+        dataset = json.loads(use)
+        own = dataset["settings"]
+        try:
+            sequences = (
+                names(dataset["format"], json.dumps(settings), path)
+                for settings in (own, dataset["part"].get("drawn_over", own))
+            )
+            names_in(dataset["part"], *sequences)
+        except ValueError as error:
+            return f"data set {dataset['name']}: {error}"
+        return None
+
+    uses = [(job, use) for job in jobs for use in _uses(job) if "part" in use]
+    found = {job.key: problem(json.dumps(use), job.data[use["name"]].path) for job, use in uses}
+    return {key: text for key, text in found.items() if text is not None}
+
+
+def _in_vain(jobs: list[Job], bad: Mapping[str, str]) -> dict[str, str]:
+    """These jobs, and those that only such are done for. jobs: needs first."""
+    found = dict(bad)
+    whom: dict[str, list[str]] = {}
+    for job in jobs:
+        for need in job.needs.values():
+            whom.setdefault(need.key, []).append(job.key)
+    for job in reversed(jobs):
+        by = whom.get(job.key, [])
+        if by and all(key in found for key in by):
+            found.setdefault(job.key, found[by[0]])
+    return found
 
 
 def _seen(job: Job) -> list[tuple[str, str]]:
     """The data sets that a job sees by a cache, and which."""
-    uses = [job.arguments.get("test"), *job.arguments.get("train", {}).values()]
-    return [(use["name"], use["features"].removeprefix(plan.FEATURES)) for use in uses if use and "features" in use]
+    uses = [use for use in _uses(job) if "features" in use]
+    return [(use["name"], use["features"].removeprefix(plan.FEATURES)) for use in uses]
+
+
+def _uses(job: Job) -> list[Mapping[str, Any]]:
+    """The data sets that a job trains on or is tested in, as its arguments have them."""
+    return [use for use in (job.arguments.get("test"), *job.arguments.get("train", {}).values()) if use]
 
 
 def _problem(name: str, data: Data, params: Params, made: provenance.Expected) -> str | None:

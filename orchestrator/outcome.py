@@ -14,11 +14,16 @@ def complain(outcome: Outcome) -> bool:
     if outcome.interrupted:
         print("interrupted; run it again and it goes on from where it was", file=sys.stderr)
         return True
-    causes = {label: text for label, text in outcome.failures.items() if not text.startswith(FOLLOWS)}
-    for label, message in causes.items():
-        print(f"FAILED {label}: {message}", file=sys.stderr)
-    if len(outcome.failures) > len(causes):
-        print(f"       and {len(outcome.failures) - len(causes)} jobs that needed them", file=sys.stderr)
+    causes: dict[str, list[str]] = {}  # labels by what went wrong, which many may share
+    for label, text in outcome.failures.items():
+        if not text.startswith(FOLLOWS):
+            causes.setdefault(text, []).append(label)
+    for message, labels in causes.items():
+        more = f" and {len(labels) - 1} more" if len(labels) > 1 else ""
+        print(f"FAILED {labels[0]}{more}: {message}", file=sys.stderr)
+    followers = len(outcome.failures) - sum(map(len, causes.values()))
+    if followers:
+        print(f"       and {followers} jobs that needed them", file=sys.stderr)
     if outcome.unrecorded:
         print(
             f"{outcome.unrecorded} entries wait for MLflow; 'trackmeet replay' or the next run sends them",

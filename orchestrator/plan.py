@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -66,14 +67,30 @@ class Trial:
         return " / ".join(part for part in parts if part) + ("" if self.seed == 1 else f" / seed {self.seed}")
 
     @property
+    def steps(self) -> str:
+        """Its training as a graph, each step with those that it needs: "pack; half (pack); whole (pack, half)"."""
+        needs = {step: ", ".join(needed(job)) for step, job in self.training.items()}
+        return "; ".join(f"{step} ({names})" if names else step for step, names in needs.items())
+
+    @property
     def jobs(self) -> list[Job]:
         """All its jobs, needs first."""
         return in_order([*self.training.values(), *self.scores.values(), *self.speed.values()])
+
+    @cached_property
+    def keys(self) -> frozenset[str]:
+        """Those of its jobs."""
+        return frozenset(job.key for job in self.jobs)
 
     @property
     def key(self) -> str:
         """Changes when, and only when, any of its results may."""
         return digest(sorted(job.key for job in self.jobs))
+
+
+def needed(job: Job) -> list[str]:
+    """The names, short, of the jobs that it needs: of steps of a training, and of the protocols that are scored."""
+    return [need.arguments.get("step", role) for role, need in job.needs.items()]
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,7 @@ class Recording(Observer):
                         "fold": "none" if trial.fold is None else str(trial.fold),
                         **({} if trial.fold is None else {"folds": f"{trial.folds}, drawn by seed {trial.fold_seed}"}),
                         "seed": str(trial.seed),
+                        **({"steps": trial.steps} if trial.training else {}),
                         **self.tags,
                     },
                 )

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
+import time
 from collections import Counter
 
 import pytest
@@ -146,3 +148,105 @@ def test_a_step_must_read_which_sequences_are_its_own(project, folds):
     folds["studies"]["toy"]["experiments"][0] |= {"folds": 1}
     project.write(folds)
     assert planned(project)
+
+
+def test_fewer_sequences_than_folds_are_refused_before_anything_runs(call, project, folds):
+    """Every job of trials that cannot be split is refused at once, those done for them alone as well, in one line."""
+    study = folds["studies"]["toy"]
+    study["experiments"] = [
+        {"train": "some", "test": ["some"], "folds": 4},
+        {"test": ["all"], "trackers": ["Identity"]},
+    ]
+    study["trackers"]["Identity"] = {"family": "trackers.tracker:IdentityTracker"}
+    project.write(folds)
+    code, _, error = call("run", "--executor", "local", "--record", "none")
+    assert code == 1
+    assert [line.split(": ", 1)[1] for line in error.splitlines() if line.startswith("FAILED")] == [
+        "data set some: folds: expected from 2 to 3, the number of sequences, got 4"
+    ]
+    assert not (project.root / "diary").exists()
+    assert not list(project.paths.store.rglob("weights.pt"))
+    (read,) = results.read(project.paths.results)
+    assert [trial.state for trial in read.trials_of("Halves")] == ["failed"] * 4
+    assert [(trial.fold, trial.state) for trial in read.trials_of("Identity")] == [
+        (None, "done"),
+        *((fold, "failed") for fold in range(4)),
+    ]
+
+
+def test_what_no_fold_leaves_out_is_not_tested(project, folds):
+    """A tested sequence that is not among those of the draw, which all folds might have learnt from, is refused."""
+    folds["studies"]["toy"]["experiments"] = [{"train": "some", "test": ["all"], "folds": 3}]
+    project.write(folds)
+    failures = conduct(project.options(), project.paths).failures
+    causes = [text for text in failures.values() if not text.startswith("needs ")]
+    assert all(text.endswith("got Disc1, Disc2 as well") for text in causes)
+    assert len(failures) == 1 + 3 * 5
+    assert not (project.root / "diary").exists()
+
+
+def test_a_dry_run_shows_the_graph(call, project, folds):
+    """Each job is shown once with what it needs, and with the number of trials that share it, where there are more."""
+    folds["studies"]["toy"]["experiments"][0]["test"] = ["short"]
+    project.write(folds)
+    _, out, _ = call("run", "--dry-run")
+    shown = [line.removeprefix("run   toy / Halves / all / ").removesuffix(": never ran") for line in out.splitlines()]
+    assert shown[:7] == [
+        "fold 0 / seed 1 / pack  (shared by 3 trials)",
+        "fold 0 / seed 1 / half-1  (needs pack)",
+        "fold 0 / seed 1 / half-2  (needs pack)",
+        "fold 0 / seed 1 / whole  (needs pack, half-1, half-2)",
+        "fold 0 / seed 1 / track short / one_pass  (needs whole)",
+        "fold 0 / seed 1 / score short  (needs one_pass)",
+        "fold 1 / seed 1 / half-1  (needs pack)",
+    ]
+    assert shown[-1] == "16 jobs would run, 0 are done"
+
+
+def test_the_record_tells_the_graph_of_a_training(project, folds):
+    """A trial says its steps, each with those that it needs, in one line."""
+    assert planned(project)[0].steps == "pack; half-1 (pack); half-2 (pack); whole (pack, half-1, half-2)"
+
+
+def steps_done(project) -> Counter:
+    """How often each update of each step was done, in all folds."""
+    lines = (project.root / "diary").read_text().splitlines()
+    return Counter(tuple(line.split()[:2]) for line in lines)
+
+
+def test_killed_in_a_folds_last_step_it_goes_on_with_that_step_alone(project, folds):
+    """A run that ends in the middle of a step does no update again: of this step, of those before, of other folds."""
+    folds["studies"]["toy"]["trackers"]["Halves"]["fault"] = "interrupt"
+    project.write(folds)
+    assert conduct(project.options(), project.paths).interrupted
+    before = steps_done(project)
+    assert before["whole", "1"] == 1
+    assert before["whole", "2"] == 0
+    assert not conduct(project.options(), project.paths).failures
+    assert steps_done(project) == {
+        (kind, str(update)): 3 * times for kind, times in (("half", 2), ("whole", 1)) for update in range(4)
+    }
+
+
+@pytest.mark.slow
+def test_a_worker_killed_in_a_folds_last_step_costs_that_step_alone(project, folds):
+    """With Ray, a worker that dies in the middle of a fold's last step is replaced, and the step goes on from there."""
+    folds["studies"]["toy"]["trackers"]["Halves"]["fault"] = "suicide"
+    project.write(folds)
+    checkpoints = [project.paths.store / "checkpoints" / trial.training["whole"].key for trial in planned(project)]
+
+    def let_it_die() -> None:
+        until, waiting = time.monotonic() + 90, 0
+        while waiting < 10:  # that of another fold, which goes on, does not stay
+            assert time.monotonic() < until, "no step came to its third update"
+            waiting = waiting + 1 if any(list(folder.glob("*2.pt")) for folder in checkpoints) else 0
+            time.sleep(0.05)
+        (project.root / "diary.go").touch()
+
+    watcher = threading.Thread(target=let_it_die)
+    watcher.start()
+    assert not conduct(project.options(executor="ray", workers=2), project.paths).failures
+    watcher.join()
+    assert steps_done(project) == {
+        (kind, str(update)): 3 * times for kind, times in (("half", 2), ("whole", 1)) for update in range(4)
+    }

@@ -30,7 +30,7 @@ def test_a_result_has_learnt_from_all_that_led_to_it(graph):
 
 
 def test_of_what_was_prepared_a_step_learns_what_it_reads():
-    """From a pack of all sequences a step learns those that it reads; all of them where it reads none of that folder."""
+    """From a pack of all sequences a step learns those that it reads; all where it reads none of that folder."""
     pack = LearntFrom.step([{"vot": frozenset("abc")}], [], prepares=True)
     assert (pack.learnt, pack.prepared) == ({}, {"vot": frozenset("abc")})
     half = LearntFrom.step([{"vot": frozenset("a")}], [pack], prepares=False)
@@ -44,7 +44,7 @@ def test_of_what_was_prepared_a_step_learns_what_it_reads():
 
 
 def test_what_was_learnt_from_is_kept_and_refused(tmp_path):
-    """What lies beside the weights reads back the same, and a sequence of it is refused by name, in its folder alone."""
+    """What lies beside the weights reads back the same, and its sequences are refused, in their folder alone."""
     pack = LearntFrom.step([{"vot": frozenset("abc")}], [], prepares=True)
     LearntFrom.step([{"vot": frozenset("ab")}], [pack], prepares=False).write(tmp_path)
     found = LearntFrom.read(tmp_path)

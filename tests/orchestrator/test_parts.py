@@ -43,6 +43,6 @@ def test_no_fold_trains_on_what_it_tests(names, data):
     ],
 )
 def test_a_part_that_cannot_be_is_refused(names, drawn, side, message):
-    """Fewer sequences than folds, a tested one that no fold leaves out, and an empty part are refused in these words."""
+    """Fewer sequences than folds, a tested one that no fold leaves out, and an empty part are refused in words."""
     with pytest.raises(ValueError, match=message):
         names_in(part(1, 3, side), names, drawn)
