@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,52 +13,111 @@ from trackers.sequence import Sequence
 from trackers.tracker import Tracker
 
 PICTURE = 200  # pixels: the height at which the report shows a frame
+CELLS = 16  # of each layer of a memory: "the top 16 activations out of 256 cells" (Song et al. 2017, Fig. 3)
+
+
+@dataclass(frozen=True)
+class Look:
+    """One frame as it is shown. mask: of the target, where one is annotated. attention, memory: of the tracker."""
+
+    image: np.ndarray
+    mask: np.ndarray | None
+    attention: np.ndarray | None
+    memory: Mapping[str, np.ndarray] | None
+
+
+@dataclass
+class Page:
+    """The first run through one sequence. lane: where it is followed. start, last: the first frame seen, and the last.
+
+    scale: by which its frames are reduced. looks: by the number of the frame.
+    """
+
+    lane: int
+    start: int
+    last: int
+    scale: float
+    groundtruth: np.ndarray
+    looks: dict[int, Look] = field(default_factory=dict)
+    over: bool = False
 
 
 @dataclass
 class Album:
-    """Frames, boxes and attention of the first sequences of a benchmark, for the report's pictures.
+    """Frames, regions, attention and memory of the first sequences of a benchmark, for the report's pictures.
 
-    sequences: how many. frames: the numbers of the frames that are kept of each, as large as they are shown.
+    sequences: how many. frames: which frames are kept of each, counted from the start of its first run; they are as
+    large as they are shown.
     """
 
     sequences: int
     frames: list[int]
-    images: dict[str, dict[int, np.ndarray]] = dataclasses.field(default_factory=dict)
-    masks: dict[str, dict[int, np.ndarray]] = dataclasses.field(default_factory=dict)
-    scales: dict[str, float] = dataclasses.field(default_factory=dict)
-    truths: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    pages: dict[str, Page] = field(default_factory=dict)
 
     def look(self, sequence: Sequence, t: int, tracker: Tracker, lane: int) -> None:
-        """Keep this step of this lane, if it is one of those wanted, and the first time."""
-        kept = self.images.get(sequence.name)
-        if t not in self.frames or (kept is None and len(self.images) == self.sequences) or (kept and t in kept):
+        """Keep this step of this lane, if it is one of those wanted. The first run of a sequence is seen first."""
+        page = self.pages.get(sequence.name)
+        if page is None:
+            if len(self.pages) == self.sequences:
+                return
+            scale = min(1.0, PICTURE / sequence.frames[t].shape[0])
+            page = self.pages[sequence.name] = Page(lane, t, t - 1, scale, sequence.groundtruth)
+        if lane != page.lane or page.over:
             return
-        image = sequence.frames[t]
-        scale = min(1.0, PICTURE / image.shape[0])
-        self.images.setdefault(sequence.name, {})[t] = _reduced(np.array(image), scale)
-        self.scales[sequence.name] = scale
-        self.truths[sequence.name] = sequence.groundtruth
-        attention = tracker.attention([lane])
-        if attention is not None:
-            self.masks.setdefault(sequence.name, {})[t] = _reduced(attention[0], scale).astype(np.float16)
+        page.over = t <= page.last  # the next run through it is in the same lane
+        page.last = t
+        if page.over or t - page.start not in self.frames:
+            return
+        region, attention, memory = sequence.region(t), tracker.attention([lane]), tracker.memory([lane])
+        page.looks[t] = Look(
+            image=_reduced(np.array(sequence.frames[t]), page.scale),
+            mask=_reduced_mask(region, page.scale) if region.ndim == 2 else None,
+            attention=None if attention is None else _reduced(attention[0], page.scale).astype(np.float16),
+            memory=None if memory is None else {layer: np.array(cells[0]) for layer, cells in memory.items()},
+        )
 
     def save(self, path: Path, trajectories: Iterable[Trajectory]) -> None:
-        """Of each sequence i: numbers/i (t), frames/i (t, H, W, 3), regions/i and groundtruth/i (t, 4), attention/i."""
+        """Of each sequence i: numbers/i (t), frames/i (t, H, W, 3), regions/i and groundtruth/i (t, 4).
+
+        Where there are such: masks/i and groundtruth_masks/i (t, H, W) bool; attention/i (t, H, W); memory/i/<layer>
+        (t, cells, h, w), of at most 16 cells, those that are the most active in these frames, the most active first.
+        """
         runs = {trajectory.sequence: trajectory for trajectory in trajectories if trajectory.run == 0}
-        names = sorted(name for name in self.images if name in runs)
+        names = sorted(name for name, page in self.pages.items() if page.looks and name in runs)
         if not names:
             return
         kept: dict[str, np.ndarray] = {"sequences": np.array(names)}
         for i, name in enumerate(names):
-            numbers = sorted(self.images[name])
+            page, run = self.pages[name], runs[name]
+            numbers = sorted(page.looks)
+            looks = [page.looks[t] for t in numbers]
             kept[f"numbers/{i}"] = np.array(numbers)
-            kept[f"frames/{i}"] = np.stack([self.images[name][t] for t in numbers])
-            kept[f"regions/{i}"] = runs[name].boxes[numbers] * self.scales[name]
-            kept[f"groundtruth/{i}"] = self.truths[name][numbers] * self.scales[name]
-            if name in self.masks:
-                kept[f"attention/{i}"] = np.stack([self.masks[name][t] for t in numbers])
+            kept[f"frames/{i}"] = np.stack([look.image for look in looks])
+            kept[f"regions/{i}"] = run.boxes[numbers] * page.scale
+            kept[f"groundtruth/{i}"] = page.groundtruth[numbers] * page.scale
+            if run.masks is not None:
+                kept[f"masks/{i}"] = np.stack([_reduced_mask(run.masks[t], page.scale) for t in numbers])
+            _keep(kept, f"groundtruth_masks/{i}", [look.mask for look in looks])
+            _keep(kept, f"attention/{i}", [look.attention for look in looks])
+            for layer in looks[0].memory or {}:
+                _keep(kept, f"memory/{i}/{layer}", [(look.memory or {}).get(layer) for look in looks])
+        kept |= {name: most_active(cells) for name, cells in kept.items() if name.startswith("memory/")}
         np.savez_compressed(path, allow_pickle=False, **kept)
+
+
+def most_active(cells: np.ndarray) -> np.ndarray:
+    """Of the cells (t, cells, h, w) of a layer the 16 with the largest mean magnitude, the largest first; float16."""
+    activity = np.abs(cells.astype(np.float32)).mean((0, 2, 3))
+    best = np.argsort(-activity, kind="stable")[:CELLS]
+    largest = float(np.finfo(np.float16).max)
+    return cells[:, best].clip(-largest, largest).astype(np.float16)
+
+
+def _keep(kept: dict[str, np.ndarray], name: str, arrays: list[np.ndarray | None]) -> None:
+    """One array of a frame each; nothing where any frame has none."""
+    there = [array for array in arrays if array is not None]
+    if len(there) == len(arrays):
+        kept[name] = np.stack(there)
 
 
 def _reduced(image: np.ndarray, scale: float) -> np.ndarray:
@@ -69,3 +127,8 @@ def _reduced(image: np.ndarray, scale: float) -> np.ndarray:
 
     size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
     return cv2.resize(image.astype(image.dtype if image.dtype == np.uint8 else np.float32), size, interpolation=3)
+
+
+def _reduced_mask(mask: np.ndarray, scale: float) -> np.ndarray:
+    """On where at least half of a pixel's area is."""
+    return mask if scale == 1.0 else _reduced(mask.astype(np.float32), scale) >= 0.5

@@ -46,6 +46,7 @@ def write(params: Params, trials: list[Trial], store: Store, failures: Mapping[s
                     "data": {
                         name: {
                             "format": d.format,
+                            "root": d.root.as_posix(),
                             "settings": dataclasses.asdict(d.config),
                             "sample": name in places and SAMPLE in files.open(places[name]),
                             "missing": list(missing(d, places[name])) if name in places else [],

@@ -5,7 +5,7 @@
     <study>/<trial>/<benchmark>/scores.json   what was measured: one value a sequence, for people to read
     <study>/<trial>/<benchmark>/terms.npz     the same, as terms that can be pooled (trackers.evaluation.scores)
     <study>/<trial>/<benchmark>/speed.json    frames per second, where that was asked for
-    <study>/<trial>/<benchmark>/pictures.npz  example frames with boxes, and attention where there is any
+    <study>/<trial>/<benchmark>/pictures.npz  example frames with regions; attention and memory where there are any
     <study>/<trial>/<benchmark>/<protocol>/trajectories.npz   the sequences' lengths
 
 A trial that failed or was not run may lack any of its own files; a finished one may not lack its scores.
@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -27,6 +27,8 @@ from orchestrator import score_files
 from trackers.evaluation import archive
 from trackers.evaluation.results import ALL
 from trackers.evaluation.scores import Score
+
+MASKS = ("masks", "groundtruth_masks")  # of an example, where it has any
 
 
 class ResultsError(ValueError):
@@ -66,7 +68,8 @@ class Example:
     """A sequence at a few frames (t), whose numbers are `numbers`.
 
     frames: uint8 (t, height, width, 3) RGB. regions, groundtruth: (t, 4), in pixels of these frames.
-    attention: (t, height, width) >= 0, or None where the tracker looks everywhere.
+    attention: (t, height, width) >= 0, or None where the tracker looks everywhere. masks, groundtruth_masks: bool
+    (t, height, width), or None where there are only boxes. memory: by layer (t, cells, h, w); {} where none is shown.
     """
 
     sequence: str
@@ -75,6 +78,9 @@ class Example:
     regions: np.ndarray
     groundtruth: np.ndarray
     attention: np.ndarray | None
+    masks: np.ndarray | None = None
+    groundtruth_masks: np.ndarray | None = None
+    memory: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -190,6 +196,17 @@ class Study:
     def marked(self, name: str) -> str:
         """A tracker's name, with a dagger where it has a caveat."""
         return f"{name}†" if name in self.caveats else name
+
+    def videos(self, benchmark: str) -> str:
+        """The first of the study's benchmarks that has the same videos, maybe cut to another length.
+
+        These are the same where format, folder and the reader's settings are; the benchmark itself, where that is not
+        known. Scores on two such benchmarks are no independent evidence.
+        """
+        known = ("format", "root", "settings")
+        own = [self.data.get(benchmark, {}).get(name) for name in known]
+        alike = (other for other in self.benchmarks if [self.data.get(other, {}).get(name) for name in known] == own)
+        return benchmark if None in own else next(alike, benchmark)
 
     @property
     def failures(self) -> list[Trial]:
@@ -315,17 +332,35 @@ def _pictures(path: Path) -> list[Example]:
                     stored[f"regions/{i}"],
                     stored[f"groundtruth/{i}"],
                     stored.get(f"attention/{i}"),
+                    stored.get(f"masks/{i}"),
+                    stored.get(f"groundtruth_masks/{i}"),
+                    {
+                        name.removeprefix(f"memory/{i}/"): stored[name]
+                        for name in stored.files
+                        if name.startswith(f"memory/{i}/")
+                    },
                 )
                 for i, name in enumerate(stored["sequences"])
             ]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise ResultsError(f"{path}: expected pictures (npz), got {type(error).__name__}: {error}") from error
     for example in examples:
-        for name in ("frames", "regions", "groundtruth", "attention"):
-            array = getattr(example, name)
+        given = {name: getattr(example, name) for name in ("frames", "regions", "groundtruth", "attention", *MASKS)}
+        for name, array in (given | {f"memory of {layer}": cells for layer, cells in example.memory.items()}).items():
             if array is not None and len(array) != len(example.numbers):
                 raise ResultsError(
                     f"{path}: {example.sequence}: {name}: expected {len(example.numbers)} of them, got {len(array)}"
+                )
+        for name in MASKS:
+            array, size = given[name], example.frames.shape[:3]
+            if array is not None and (array.dtype != bool or array.shape != size):
+                raise ResultsError(
+                    f"{path}: {example.sequence}: {name}: expected bool {size}, got {array.dtype} {array.shape}"
+                )
+        for layer, cells in example.memory.items():
+            if cells.ndim != 4:
+                raise ResultsError(
+                    f"{path}: {example.sequence}: memory of {layer}: expected (t, cells, h, w), got {cells.shape}"
                 )
     return examples
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -99,6 +100,42 @@ def test_other_damaged_files_are_named(file: str, content: str, message: str, wr
     (folder / "rectracker" / file).write_text(content)
     with pytest.raises(ResultsError, match=f"{Path(file).name}: {message}"):
         read_all(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "message"),
+    [
+        (
+            "masks/0",
+            np.zeros((7, 100, 99), bool),
+            r"0000: masks: expected bool \(7, 100, 100\), got bool \(7, 100, 99\)",
+        ),
+        ("groundtruth_masks/1", np.zeros((7, 100, 100)), "0001: groundtruth_masks: expected bool .* got float64"),
+        ("memory/0/layer 1", np.zeros((6, 4, 2, 2)), "0000: memory of layer 1: expected 7 of them, got 6"),
+        ("memory/0/layer 1", np.zeros((7, 4, 2)), r"0000: memory of layer 1: expected \(t, cells, h, w\), got"),
+    ],
+)
+def test_masks_and_memory_of_pictures_are_checked(
+    name: str, array: np.ndarray, message: str, unmasked_pictures: bytes, tmp_path: Path
+) -> None:
+    """Masks of another size than their frames, or memory cells that are no pictures, are named."""
+    path = tmp_path / "set" / "pictures.npz"
+    path.parent.mkdir()
+    with np.load(io.BytesIO(unmasked_pictures)) as stored:
+        np.savez(path, **stored, **{name: array})
+    trial = results.Trial("", "", "", None, None, 1, "done", None, None, ("set",), {}, tmp_path)
+    with pytest.raises(ResultsError, match=f"pictures.npz: {message}"):
+        trial.pictures("set")
+
+
+def test_benchmarks_of_the_same_videos_are_known(write_results: Write) -> None:
+    """Benchmarks of one format, folder and settings are the same videos; older results name no folder, so none are."""
+    (study,) = results.read(write_results())
+    assert [study.videos(name) for name in study.benchmarks] == list(study.benchmarks)
+    short, long, other, boxes = study.benchmarks
+    facts = {"format": "vot", "root": "data/vot2016", "settings": {"regions": "masks"}}
+    data = {short: facts, long: facts, other: facts | {"root": "data/vot2014"}, boxes: facts | {"settings": {}}}
+    assert [replace(study, data=data).videos(name) for name in study.benchmarks] == [short, short, other, boxes]
 
 
 def test_a_trial_of_an_unknown_benchmark_is_refused(write_results: Write, trials: list[dict[str, Any]]) -> None:
