@@ -32,7 +32,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import pairwise
 from math import inf
 from typing import Literal
 
@@ -172,8 +172,7 @@ def _decide(estimate: Estimate, claim: Claim) -> str:
 
 def _finding(claim: Claim, paper: Paper, grid: Grid) -> Finding:
     kind = KINDS[claim.check]
-    measure = claim.measure or paper.measure
-    pairs = list(_pairs(claim, kind, measure, grid.study))
+    pairs = list(_pairs(claim, kind, paper, grid.study))
     missing = dict.fromkeys(key for pair in pairs for key in _missing(pair, grid))
     contrasts = [_contrast(pair, claim, kind, paper, grid) for pair in pairs if missing.keys().isdisjoint(pair)]
     if missing or not pairs:
@@ -187,10 +186,12 @@ def _finding(claim: Claim, paper: Paper, grid: Grid) -> Finding:
     return Finding(claim, verdict, estimate, tuple(contrasts), ())
 
 
-def _pairs(claim: Claim, kind: Kind, measure: str, study: Study) -> Iterator[Pair]:
+def _pairs(claim: Claim, kind: Kind, paper: Paper, study: Study) -> Iterator[Pair]:
     """What is subtracted from what, benchmark by benchmark: the better first, if the claim is true."""
-    lengths = study.lengths or (None,)
-    aspects = [Aspect(measure, length, claim.subset) for length in lengths]
+    measure = claim.measure or paper.measure
+    protocol = None if claim.protocol == paper.protocol else claim.protocol
+    lengths = study.lengths if study.lengths and protocol is None else (None,)
+    aspects = [Aspect(measure, length, claim.subset, protocol) for length in lengths]
     for benchmark in study.benchmarks:
         if claim.benchmarks and benchmark not in claim.benchmarks:
             continue
@@ -234,9 +235,12 @@ def _shared(pairs: Sequence[Pair], grid: Grid) -> list[str]:
 def _estimate(pairs: Sequence[Pair], kind: Kind, grid: Grid) -> Estimate:
     """The mean over the pairs' differences. Sequences are resampled within their benchmark, for all its cells at once.
 
-    Sequences that one side lacks do not count.
+    Benchmarks that are the same videos cut to several lengths are one. Sequences that one side lacks do not count.
     """
-    strata = [list(group) for _, group in groupby(pairs, key=lambda pair: pair[0][1])]
+    by_videos: dict[str, list[Pair]] = {}
+    for pair in pairs:
+        by_videos.setdefault(grid.study.videos(pair[0][1]), []).append(pair)
+    strata = list(by_videos.values())
     if kind.statistic == "std":
         shared = [_shared(stratum, grid) for stratum in strata]
         return difference(

@@ -47,6 +47,9 @@ CHART_STYLE = {
 SHARED = "#444444"  # of what several trackers have in common
 FRAME = 200  # pixels: the height at which a frame is shown
 GAP = 4  # pixels between frames
+FILL = 0.4  # share of its colour with which a predicted mask covers the frame
+ACROSS = 4  # cells of a memory beside each other below a frame, as in Song et al. 2017, Fig. 3
+BELOW, ABOVE = (0, 114, 178), (213, 94, 0)  # what a memory cell has below 0, and above; 0 is white
 MANY = 12  # lines, above which a legend stands below its panel
 LARGE = 200_000  # bytes of a PNG
 
@@ -56,24 +59,35 @@ class Strip:
     """Pictures of one sequence as one tracker saw it, by their paths below the report.
 
     boxes: frames with groundtruth and prediction. masks: attention and masked frames; None if it looks everywhere.
+    memory: its memory cells, below the frames of `boxes`; None if it shows none.
     """
 
     boxes: Path
     masks: Path | None
+    memory: Path | None = None
 
 
 def write_strips(study: Study, folder: Path) -> dict[tuple[str, str, str], Strip]:
-    """The example sequences of every trial as pictures; by trial's name, benchmark and sequence."""
+    """The example sequences of every trial as pictures; by trial's name, benchmark and sequence.
+
+    Of benchmarks that are the same videos cut to several lengths, those of the first alone.
+    """
     strips = {}
     for trial in study.trials:
+        shown: set[str] = set()
         for benchmark in trial.benchmarks:
-            for example in trial.pictures(benchmark):
+            examples = trial.pictures(benchmark) if study.videos(benchmark) not in shown else []
+            shown |= {study.videos(benchmark)} if examples else set()
+            for example in examples:
                 path = trial_folder(study, trial) / slug(f"{benchmark}-{example.sequence}")
                 boxes = _write(folder, path, boxes_strip(example))
                 masks = None
                 if example.attention is not None:
                     masks = _write(folder, path.with_name(f"{path.name}-attention"), masks_strip(example))
-                strips[trial.name, benchmark, example.sequence] = Strip(boxes, masks)
+                memory = None
+                if example.memory:
+                    memory = _write(folder, path.with_name(f"{path.name}-memory"), memory_strip(example))
+                strips[trial.name, benchmark, example.sequence] = Strip(boxes, masks, memory)
     return strips
 
 
@@ -83,15 +97,22 @@ def trial_folder(study: Study, trial: Trial) -> Path:
 
 
 def boxes_strip(example: Example) -> np.ndarray:
-    """Its frames side by side, groundtruth and prediction drawn on top; RGB (height, width, 3)."""
+    """Its frames side by side, groundtruth and prediction drawn on top; RGB (height, width, 3).
+
+    Boxes are outlined. Of masks the predicted one is filled, and that of the groundtruth outlined.
+    """
     frames = []
-    for frame, truth, region, number in zip(
-        example.frames, example.groundtruth, example.regions, example.numbers, strict=True
-    ):
+    for i, (frame, number) in enumerate(zip(example.frames, example.numbers, strict=True)):
         image = _enlarged(frame)
         scale = image.shape[0] / frame.shape[0]
-        _draw_box(image, truth * scale, GROUNDTRUTH)
-        _draw_box(image, region * scale, PREDICTION)
+        if example.masks is not None:
+            _fill_mask(image, example.masks[i], PREDICTION)
+        if example.groundtruth_masks is not None:
+            _outline_mask(image, example.groundtruth_masks[i], GROUNDTRUTH)
+        else:
+            _draw_box(image, example.groundtruth[i] * scale, GROUNDTRUTH)
+        if example.masks is None:
+            _draw_box(image, example.regions[i] * scale, PREDICTION)
         cv2.putText(image, str(number), (5, 17), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255, 255, 255), 1, cv2.LINE_AA)
         frames.append(image)
     return _side_by_side(frames)
@@ -110,6 +131,39 @@ def masks_strip(example: Example) -> np.ndarray:
     rows = [_side_by_side(masks), _side_by_side(masked)]
     gap = np.full((GAP, rows[0].shape[1], 3), 128, np.uint8)
     return np.concatenate([rows[0], gap, rows[1]])
+
+
+def memory_strip(example: Example) -> np.ndarray:
+    """Below each frame the cells of each layer, layer by layer; RGB, as wide as `boxes_strip`.
+
+    One scale a layer, from its largest magnitude below 0 over white to the same above.
+    """
+    width = _enlarged(example.frames[0]).shape[1]
+    rows = [_cells(cells.astype(np.float32), width) for cells in example.memory.values()]
+    gap = np.full((GAP, rows[0].shape[1], 3), 128, np.uint8)
+    return np.concatenate([part for row in rows for part in (row, gap)][:-1])
+
+
+def _cells(cells: np.ndarray, width: int) -> np.ndarray:
+    """Those of one layer (t, cells, h, w), in a grid below each frame of that width."""
+    shares = np.nan_to_num(cells) / max(float(np.abs(np.nan_to_num(cells)).max(initial=0)), 1e-12)  # in [-1, 1]
+    side = (width + GAP // 2) // ACROSS - GAP // 2
+    size = side, max(1, round(side * cells.shape[2] / cells.shape[3]))
+    grids = []
+    for frame in shares:
+        tiles = [cv2.resize(_diverging(cell), size, interpolation=cv2.INTER_NEAREST) for cell in frame]
+        grid = np.full((-(-len(tiles) // ACROSS) * (size[1] + GAP // 2) - GAP // 2, width, 3), 128, np.uint8)
+        for i, tile in enumerate(tiles):
+            y, x = i // ACROSS * (size[1] + GAP // 2), i % ACROSS * (side + GAP // 2)
+            grid[y : y + size[1], x : x + side] = tile
+        grids.append(grid)
+    return _side_by_side(grids)
+
+
+def _diverging(shares: np.ndarray) -> np.ndarray:
+    """RGB of values in [-1, 1]."""
+    ends = np.where(shares[..., None] < 0, BELOW, ABOVE)
+    return (255 + (ends - 255) * np.abs(shares[..., None])).round().astype(np.uint8)
 
 
 def _rgb(frame: np.ndarray) -> np.ndarray:
@@ -133,6 +187,23 @@ def _draw_box(image: np.ndarray, box: np.ndarray, colour: tuple[int, int, int]) 
     cv2.rectangle(image, corner, (round(float(x + w)) - 1, round(float(y + h)) - 1), colour, 2)
 
 
+def _fill_mask(image: np.ndarray, mask: np.ndarray, colour: tuple[int, int, int]) -> None:
+    """Translucent, with an outline."""
+    inside = _enlarged_mask(mask, image)
+    image[inside] = ((1 - FILL) * image[inside] + FILL * np.array(colour)).round().astype(np.uint8)
+    _outline_mask(image, mask, colour)
+
+
+def _outline_mask(image: np.ndarray, mask: np.ndarray, colour: tuple[int, int, int]) -> None:
+    outlines, _ = cv2.findContours(_enlarged_mask(mask, image).astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(image, outlines, -1, colour, 2)
+
+
+def _enlarged_mask(mask: np.ndarray, image: np.ndarray) -> np.ndarray:
+    """Of the size of the image."""
+    return cv2.resize(mask.astype(np.uint8), image.shape[1::-1], interpolation=cv2.INTER_NEAREST) > 0
+
+
 def _side_by_side(frames: list[np.ndarray]) -> np.ndarray:
     gap = np.full((frames[0].shape[0], GAP, 3), 128, np.uint8)
     return np.concatenate([part for frame in frames for part in (frame, gap)][:-1], 1)
@@ -140,7 +211,7 @@ def _side_by_side(frames: list[np.ndarray]) -> np.ndarray:
 
 def _write(folder: Path, path: Path, image: np.ndarray) -> Path:
     """PNG, which keeps every pixel, where it is small; JPEG of photos. The path below `folder`, with its suffix."""
-    suffix, (_, content) = ".png", cv2.imencode(".png", image[..., ::-1])
+    suffix, (_, content) = ".png", cv2.imencode(".png", image[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 6])
     if content.nbytes > LARGE:
         suffix, (_, content) = ".jpg", cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])
     path = path.with_name(path.name + suffix)

@@ -85,25 +85,27 @@ class Section:
 
     def comparisons(self) -> Sequence[Comparison]:
         """The paper's figures; where it names none, all trackers next to each other."""
-        everyone = Comparison("Pictures", "The same sequences, as each tracker saw them.", self.study.trackers, True)
+        caption = "The same sequences, as each tracker saw them."
+        everyone = Comparison("Pictures", caption, self.study.trackers, attention=True, memory=True)
         return self.paper.pictures or (everyone,)
 
     def pictures(self, comparison: Comparison) -> dict[str, dict[str, list[Tile]]]:
         """By benchmark and example sequence, what each tracker of the comparison saw of it: those with pictures."""
         found: dict[str, dict[str, list[Tile]]] = {}
         for benchmark in self.study.benchmarks:
-            trials = {tracker: self._pictured(tracker, benchmark) for tracker in comparison.trackers}
-            names = {tracker: trial.name for tracker, trial in trials.items() if trial is not None}
-            for sequence in sorted({s for name, b, s in self.strips if name in names.values() and b == benchmark}):
-                strips = {tracker: self.strips.get((name, benchmark, sequence)) for tracker, name in names.items()}
-                tiles = [(tracker, strip) for tracker, strip in strips.items() if strip is not None]
-                found.setdefault(benchmark, {})[sequence] = tiles
-        return found
+            for tracker in comparison.trackers:
+                for trial in self._pictured(tracker, benchmark, comparison.every_fold):
+                    for (name, b, sequence), strip in self.strips.items():
+                        if (name, b) == (trial.name, benchmark):
+                            found.setdefault(benchmark, {}).setdefault(sequence, []).append((tracker, strip))
+        return {benchmark: dict(sorted(sequences.items())) for benchmark, sequences in found.items()}
 
-    def _pictured(self, tracker: str, benchmark: str) -> Trial | None:
-        """The first of the tracker's trials that has pictures of the benchmark."""
+    def _pictured(self, tracker: str, benchmark: str, every_fold: bool) -> list[Trial]:
+        """The first of the tracker's trials that has pictures of the benchmark; or of each fold the first."""
         drawn = {name for name, b, _ in self.strips if b == benchmark}
-        return next((t for t in self.study.trials if t.tracker == tracker and t.name in drawn), None)
+        trials = [t for t in self.study.trials if t.tracker == tracker and t.name in drawn]
+        first = {t.fold: t for t in reversed(trials)}
+        return [t for t in trials if first[t.fold] is t] if every_fold else trials[:1]
 
 
 def render(sections: Sequence[Section], together: Sequence[Together] = ()) -> str:
@@ -118,10 +120,15 @@ def render(sections: Sequence[Section], together: Sequence[Together] = ()) -> st
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    filters = (caveats_of, flattened, largest_end, measure_name, setting, shown, signed, subset_name)
+    filters = (as_printed, caveats_of, flattened, largest_end, measure_name, setting, shown, signed, subset_name)
     environment.filters |= {function.__name__: function for function in filters}
     colours = {"groundtruth": f"rgb{GROUNDTRUTH}", "prediction": f"rgb{PREDICTION}"}
     return environment.get_template("page.html").render(sections=sections, together=together, colours=colours)
+
+
+def as_printed(value: float) -> str:
+    """A number of a paper with the digits that it has there, two at least: 0.30, 0.093."""
+    return np.format_float_positional(value, min_digits=2)
 
 
 def caveats_of(study: Study, trackers: Iterable[str]) -> dict[str, list[str]]:

@@ -25,14 +25,16 @@ _CELL = re.compile(r"(\d+(?:\.\d+)?)(?:±(\d+(?:\.\d+)?))?")
 
 
 class Aspect(NamedTuple):
-    """What is reported of a tracker on a benchmark: a `Quantity` without protocol and convention.
+    """What is reported of a tracker on a benchmark: a `Quantity` without convention.
 
-    length: in frames; None: whole sequences. subset: "all", an attribute of sequences or a tag of frames.
+    length: in frames; None: whole sequences. subset: "all", an attribute of sequences or a tag of frames. protocol:
+    None: the paper's.
     """
 
     measure: str
     length: int | None = None
     subset: str = ALL
+    protocol: str | None = None
 
 
 Key = tuple[str, str, Aspect]  # tracker, benchmark and what of them
@@ -88,7 +90,8 @@ class Claim:
 
     note: what readers must know besides, in sentences. check: a kind of `orchestrator.report.claims`. tracker, than: of
     whom it speaks. benchmarks: on which (empty: all of the study's); subset: of which sequences or frames. measure: by
-    which (None: the paper's). margin: how far apart trackers that hardly differ may be.
+    which (None: the paper's); protocol: under which (None: the paper's). margin: how far apart trackers that hardly
+    differ may be.
     """
 
     name: str
@@ -101,6 +104,7 @@ class Claim:
     benchmarks: tuple[str, ...] = ()
     subset: str = ALL
     measure: str | None = None
+    protocol: str | None = None
     margin: float | None = None
     note: str | None = None
 
@@ -111,13 +115,13 @@ class Chart:
 
     measure: what is drawn; the paper's, where its file says no other. trackers: a line, or those compared.
     subsets: of sequences or frames (empty: what the kind says). setting: by which the trackers stand on the
-    axis called `axis`. speed: whether a trend has their frames per second, too. protocols: a panel each, of
-    success plots (empty: the paper's).
+    axis called `axis`. speed: whether a trend has their frames per second, too. protocols: under which (empty: the
+    paper's); of success plots a panel each.
     """
 
     title: str
     caption: str
-    kind: Literal["ranks", "speed", "subsets", "trend", "success"]
+    kind: Literal["ranks", "speed", "subsets", "trend", "success", "roc", "framewise"]
     benchmark: str
     measure: str
     trackers: tuple[str, ...] = ()
@@ -130,12 +134,18 @@ class Chart:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One figure: the same example sequences as these trackers saw them. attention: show masks as well."""
+    """One figure: the same example sequences as these trackers saw them.
+
+    attention, memory: show these as well. every_fold: of a cross-validation, the examples of every fold, not of the
+    first alone.
+    """
 
     title: str
     caption: str
     trackers: tuple[str, ...]
     attention: bool = False
+    memory: bool = False
+    every_fold: bool = False
 
 
 @dataclass(frozen=True)
@@ -169,11 +179,10 @@ class Paper:
                             )
         object.__setattr__(self, "cells", cells)
 
-    def aspect(self, quantity: Quantity) -> Aspect | None:
-        """The quantity as the paper would report it, whatever the convention; None under another protocol."""
-        if quantity.protocol != self.protocol:
-            return None
-        return Aspect(quantity.measure, quantity.length, quantity.subset)
+    def aspect(self, quantity: Quantity) -> Aspect:
+        """The quantity as the paper would report it, whatever the convention."""
+        protocol = None if quantity.protocol == self.protocol else quantity.protocol
+        return Aspect(quantity.measure, quantity.length, quantity.subset, protocol)
 
 
 def load(study: str) -> Paper:

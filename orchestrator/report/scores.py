@@ -111,8 +111,8 @@ def _pool(scored: Iterable[tuple[int, Mapping[Quantity, Score]]], quantity: Quan
 class Grid:
     """All cells of a study, folds and seeds pooled; absent where no trial got that far.
 
-    measured: by tracker, benchmark and quantity. cells: those under the protocol of the paper, as it names
-    them; where several conventions have one, the first. curves: as `measured`, with a column for each
+    measured: by tracker, benchmark and quantity. cells: the same, as the paper names them; where several
+    conventions have one, the first. curves: as `measured`, with a column for each
     threshold. attributes: by benchmark, the subsets that are of sequences, not of frames.
     """
 
@@ -148,9 +148,7 @@ def grid(study: Study, paper: Paper) -> Grid:
             attributes[benchmark] = attributes.get(benchmark, frozenset()).union(*found)
     reported: dict[Key, Cell] = {}
     for (tracker, benchmark, quantity), cell in measured.items():
-        aspect = paper.aspect(quantity)
-        if aspect is not None:
-            reported.setdefault((tracker, benchmark, aspect), cell)
+        reported.setdefault((tracker, benchmark, paper.aspect(quantity)), cell)
     return Grid(study, measured, reported, curves, attributes)
 
 
@@ -163,8 +161,7 @@ def rows(grid: Grid, paper: Paper) -> Iterator[dict[str, object]]:
     measurements of speed, which have no interval.
     """
     for (tracker, benchmark, quantity), cell in grid.measured.items():
-        aspect = paper.aspect(quantity)
-        printed = paper.cells.get((tracker, benchmark, aspect)) if aspect is not None else None
+        printed = paper.cells.get((tracker, benchmark, paper.aspect(quantity)))
         trials = grid.study.trials_of(tracker)
         folds = sorted({trial.fold for trial in trials if trial.fold is not None})
         place = {"study": grid.study.name, "tracker": tracker, "benchmark": benchmark}

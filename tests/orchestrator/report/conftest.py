@@ -325,6 +325,65 @@ def rolo_report(rolo_results: Path) -> Path:
         return build(rolo_results, rolo_results.parent / "report").parent
 
 
+VOT2016 = ("VOT2016-20", "VOT2016-40", "VOT2016-80", "VOT2016-160")  # one data set at several lengths
+PIXELWISE_QUALITY = {"2-stage ConvLSTM": 0.4, "1-stage ConvLSTM": 0.3, "ConvLSTM-Near": 0.6, "FCN-Near": 0.5}
+
+
+def mask_pictures(sequence: str, memory: bool) -> dict[str, np.ndarray]:
+    """One frame of a sequence with masks."""
+    mask, box = np.zeros((1, 20, 30), bool), np.array([[5.0, 5, 10, 10]])
+    mask[:, 5:15, 5:15] = True
+    kept = {"sequences": np.array([sequence]), "numbers/0": np.array([1]), "regions/0": box, "groundtruth/0": box}
+    kept |= {"frames/0": np.zeros((1, 20, 30, 3), np.uint8), "masks/0": mask, "groundtruth_masks/0": mask}
+    return kept | ({"memory/0/layer 1": np.ones((1, 16, 3, 3), np.float16)} if memory else {})
+
+
+def write_pixelwise_study(root: Path, folds: int = 2) -> None:
+    """The results of these trackers in so many folds, on 8 videos at four lengths and on random clips of them."""
+    folder, entries = root / "results" / "pixelwise", []
+    benchmarks = (*VOT2016, "VOT2016-masks")
+    for tracker, quality in PIXELWISE_QUALITY.items():
+        for fold in range(folds):
+            caveat = "It looks." if tracker.endswith("Near") else None
+            own = {"name": f"{tracker} / fold {fold}", "key": f"{tracker} {fold}", "folder": f"{tracker}-{fold}"}
+            entries.append(trial(tracker, "VOT2016-masks", benchmarks) | own | {"fold": fold, "caveat": caveat})
+            names = tuple(f"s{i}" for i in range(fold, 8, folds))
+            for benchmark in benchmarks:
+                place = folder / own["folder"] / benchmark
+                place.mkdir(parents=True)
+                values = quality + np.arange(fold, 8, folds)[:, None] / 100
+                lengths = benchmark in VOT2016
+                measure, protocol = ("mask_iou_above_40", "one_pass") if lengths else ("mask_iou", "random_clips")
+                score = Score(measure, "trackmeet", protocol, "all", None, names, values, np.ones_like(values))
+                score_files.write(place, list(names), {}, [score])
+                if lengths:
+                    pictures = mask_pictures(names[0], memory=tracker.startswith("Conv"))
+                    np.savez(place / "pictures.npz", **pictures)  # type: ignore[arg-type]
+    facts = {"format": "vot", "root": "data/vot2016", "settings": {"regions": "masks"}, "sample": True}
+    study: dict[str, Any] = {"study": "pixelwise", "profile": "sample", "lengths": []}
+    study |= {
+        "data": dict.fromkeys(benchmarks, facts),
+        "trials": entries,
+        "trackers": list(PIXELWISE_QUALITY),
+        "benchmarks": benchmarks,
+    }
+    (folder / "study.json").write_text(json.dumps(study))
+
+
+@pytest.fixture(scope="session")
+def pixelwise_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report on a study pixelwise of two folds, two of whose trackers have a caveat; not to be changed."""
+    root = tmp_path_factory.mktemp("pixelwise")
+    write_pixelwise_study(root)
+    return build(root / "results", root / "report").parent
+
+
+@pytest.fixture
+def unmasked_pictures() -> bytes:
+    """Pictures of a tracker that looks everywhere, as its npz file."""
+    return pictures(masks=False)
+
+
 @pytest.fixture
 def trials() -> list[dict[str, Any]]:
     """What `write_results` writes, to be changed before it is called."""

@@ -271,6 +271,88 @@ def test_masks_show_shares_of_their_maximum() -> None:
     assert not figures.masks_strip(example(attention * 0))[:200].any()
 
 
+def masked(predicted: np.ndarray | None) -> Example:
+    """A grey sequence of one frame, with the mask of its target in the upper left: 20 x 20 pixels from (10, 10) on."""
+    truth = np.zeros((1, 100, 100), bool)
+    truth[:, 10:30, 10:30] = True
+    frames, boxes = np.full((1, 100, 100, 3), 100, np.uint8), np.array([[60.0, 60, 20, 20]])
+    return Example("s", (0,), frames, boxes, boxes, None, predicted, truth)
+
+
+def test_masks_are_laid_over_frames() -> None:
+    """The predicted mask tints its pixels and has an outline, as that of the groundtruth has; no box is drawn."""
+    predicted = np.zeros((1, 100, 100), bool)
+    predicted[:, 60:80, 50:70] = True
+    strip = figures.boxes_strip(masked(predicted))
+    tint = (0.6 * 100 + 0.4 * np.array(figures.PREDICTION)).round()
+    assert (strip[130:150, 110:130] == tint).all()
+    for colour, left, top in ((figures.GROUNDTRUTH, 20, 20), (figures.PREDICTION, 100, 120)):
+        rows, columns = np.nonzero((strip == colour).all(-1))
+        assert np.abs(np.array([rows.min(), rows.max()]) - (top, top + 39)).max() <= 1
+        assert np.abs(np.array([columns.min(), columns.max()]) - (left, left + 39)).max() <= 1
+    assert (strip[36:44, 36:44] == 100).all()  # the groundtruth's inside
+
+
+def test_a_box_is_drawn_where_no_mask_is_predicted() -> None:
+    """Beside a groundtruth of masks, the answer of a tracker of boxes is its box; an empty mask is drawn as nothing."""
+    rows, columns = np.nonzero((figures.boxes_strip(masked(None)) == figures.PREDICTION).all(-1))
+    assert abs(rows.min() - 120) <= 1
+    assert abs(columns.max() - 159) <= 1
+    empty = figures.boxes_strip(masked(np.zeros((1, 100, 100), bool)))
+    assert not (empty == figures.PREDICTION).all(-1).any()
+
+
+def test_memory_cells_have_one_scale_a_layer() -> None:
+    """Below each frame 4 cells beside each other: white at 0, and full colour at the layer's largest magnitude."""
+    first, second = np.zeros((1, 16, 2, 2), np.float16), np.zeros((1, 5, 2, 2), np.float16)
+    first[0, 0], first[0, 3], first[0, 4] = 2, -1, -2
+    second[0, 4] = 0.5
+    one = replace(masked(None), memory={"one": first, "two": second})
+    strip = figures.memory_strip(one)
+    assert strip.shape[1] == figures.boxes_strip(one).shape[1] == 200
+    tile = (200 - 3 * 2) // 4
+    assert strip.shape[0] == (4 * tile + 6) + figures.GAP + (2 * tile + 2)
+    assert (strip[:tile, :tile] == figures.ABOVE).all()
+    assert (strip[tile + 2 : 2 * tile + 2, :tile] == figures.BELOW).all()
+    half = (255 + (np.array(figures.BELOW) - 255) / 2).round()
+    assert (strip[:tile, 3 * (tile + 2) : 4 * tile + 6] == half).all()
+    assert (strip[:tile, tile + 2 : 2 * tile + 2] == 255).all()
+    assert (strip[-tile:, :tile] == figures.ABOVE).all()
+    assert (strip[-tile:, tile + 2 :] == 128).all()  # the last row has one cell
+    dark = figures.memory_strip(replace(one, memory={"one": first * 0}))
+    assert (dark[:tile, :tile] == 255).all()
+
+
+def test_masks_and_memory_are_on_the_page(pixelwise_report: Path) -> None:
+    """Videos that several benchmarks cut are shown once: in Fig. 7 of every fold, in Fig. 3 with memory cells."""
+    html = (pixelwise_report / "index.html").read_text(encoding="utf-8")
+    assert_leads_somewhere(Page(html), pixelwise_report)
+    cells, overlays = html[html.index(">Figure 3</h3>") :].split(">Figure 7</h3>")
+    overlays = overlays[: overlays.index('<h3 id="pixelwise-training"')]
+    assert re.findall(r"<summary>(.+?)</summary>", overlays) == ["VOT2016-20"]
+    assert re.findall(r"<h4>(.+?)</h4>", overlays) == ["s0", "s1"]
+    assert re.findall(r"<h4>(.+?)</h4>", cells) == ["s0"]
+    assert "ConvLSTM-Near-0/VOT2016-20-s0-memory.png" in cells
+    assert "memory.png" not in overlays
+    assert len(list((pixelwise_report / "figures").rglob("*-s?*.png"))) == 4 * 2 + 2
+
+
+def test_trackers_with_a_caveat_are_compared_with_each_other(pixelwise_report: Path) -> None:
+    """The paper's tables and claims may be about trackers that compete with nobody: the caveat stands below.
+
+    Of the same videos at several lengths each counts once; a claim may be on another protocol than the paper's.
+    """
+    html = (pixelwise_report / "index.html").read_text(encoding="utf-8")
+    table = html[html.index('<h3 id="pixelwise-table-2"') : html.index('<h3 id="pixelwise-table-3"')]
+    assert "0.635" in table.partition('<span class="printed">0.469</span>')[0].rpartition("<td")[2]
+    assert "† ConvLSTM-Near, FCN-Near: It looks." in table
+    verdicts = {row["claim"]: row for row in read_csv(pixelwise_report / "claims.csv")}
+    for name in ("convlstm-beats-fcn-near-groundtruth", "convlstm-adapts-better-than-fcn"):
+        assert (verdicts[name]["verdict"], verdicts[name]["n"]) == ("holds", "8")
+    assert verdicts["two-stage-beats-fcn"]["verdict"] == "not tested"
+    assert "VOT2016-masks</th><td>mask iou, random clips</td>" in html
+
+
 def test_photos_are_written_as_jpeg(write_results: Write, tmp_path: Path, trials: list[dict[str, Any]]) -> None:
     """A strip that would be a large PNG is a JPEG, of less than half its size, for the page and the record alike."""
     del trials[:-1]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf
 from pathlib import Path
 
@@ -262,6 +263,58 @@ def test_worse_is_hardly_better() -> None:
     """That one tracker is hardly better holds where it is worse, and fails where it is much better."""
     assert found(claim("hardly_better", margin=0.05), grid(even(0.2, 0.5))).verdict == "holds"
     assert found(claim("hardly_better", margin=0.05), grid(even(0.6, 0.5))).verdict == "does not hold"
+
+
+def test_one_video_at_two_lengths_is_one_video() -> None:
+    """Benchmarks of the same videos are resampled together: they are no more evidence than one of them."""
+    means = {place: mean for place, mean in even(0.55, 0.5).items() if place[2] == 20}
+    study = grid(means)
+    noise = np.random.default_rng(3).normal(0, 0.1, len(NAMES))
+    cells = {
+        place: cell_of(NAMES, cell.values[:, 0] + (noise if place[0] == "A" else 0), 20)
+        for place, cell in study.cells.items()
+    }
+    apart = replace(study.study, lengths=(20,))
+    facts = {"format": "vot", "root": "data/vot", "settings": {}}
+    together = replace(apart, data=dict.fromkeys(SETS, facts))
+    wide, narrow, single = (
+        found(claim("better_on_average", benchmarks=benchmarks), Grid(one, {}, cells)).estimate
+        for one, benchmarks in ((together, SETS), (apart, SETS), (together, SETS[:1]))
+    )
+    assert wide is not None
+    assert narrow is not None
+    assert single is not None
+    assert (wide.n, narrow.n, single.n) == (60, 120, 60)
+    assert wide.effect == narrow.effect
+    assert wide.high - wide.low == pytest.approx(single.high - single.low, rel=0.1)
+    assert narrow.high - narrow.low == pytest.approx((single.high - single.low) / np.sqrt(2), rel=0.1)
+
+
+def test_a_claim_may_be_on_another_protocol() -> None:
+    """A claim that names a protocol looks at what was measured under it, of whole sequences."""
+    terms = {
+        tracker: np.full((len(NAMES), 1, 1), mean) + HARD[:, None, None] for tracker, mean in (("A", 0.6), ("B", 0.5))
+    }
+    quantities = {protocol: Quantity("mask_iou", protocol, None) for protocol in ("random_clips", "one_pass")}
+    cells = {
+        (tracker, "one", Paper().aspect(quantity)): Cell(
+            quantity,
+            NAMES,
+            terms[tracker] if protocol == "random_clips" else -terms[tracker],
+            np.ones_like(terms[tracker]),
+        )
+        for tracker in terms
+        for protocol, quantity in quantities.items()
+    }
+    study = Grid(Study("s", "sample", {}, (20, 40), ("A", "B"), ("one",), ()), {}, cells)
+    clips = found(claim("better_on_average", measure="mask_iou", protocol="random_clips"), study)
+    assert clips.verdict == "holds"
+    assert clips.contrasts[0].first == ("A", "one", Aspect("mask_iou", protocol="random_clips"))
+    study = replace(study, study=replace(study.study, lengths=()))
+    for protocol in (None, "one_pass"):  # the paper's own
+        assert (
+            found(claim("better_on_average", measure="mask_iou", protocol=protocol), study).verdict == "does not hold"
+        )
 
 
 def test_a_claim_may_be_about_a_subset() -> None:

@@ -12,7 +12,12 @@ from trackers.benchmarks import otb
 
 AT_20 = Aspect("average_overlap", 20)
 TEXTS = Path(__file__).parents[4] / "shared" / "papers"
-STUDIES = {"rectracker": "rectracker-2015.txt", "goturn": "goturn-2016.txt", "rolo": "rolo-2016.txt"}
+STUDIES = {
+    "rectracker": "rectracker-2015.txt",
+    "goturn": "goturn-2016.txt",
+    "rolo": "rolo-2016.txt",
+    "pixelwise": "pixelwise-2017.txt",
+}
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +33,11 @@ def goturn() -> Paper:
 @pytest.fixture(scope="module")
 def rolo() -> Paper:
     return paper.load("rolo")
+
+
+@pytest.fixture(scope="module")
+def pixelwise() -> Paper:
+    return paper.load("pixelwise")
 
 
 def text_of(study: str) -> str:
@@ -88,6 +98,30 @@ def test_overlaps_by_sequence_are_as_printed(rolo: Paper) -> None:
     assert printed == list(table.trackers)
 
 
+def test_ious_by_length_are_as_printed(pixelwise: Paper) -> None:
+    """Song's Table 2, and both halves of Table 3, have the trackers, thresholds and numbers of the paper's text."""
+    lines = [line.split("\t") for line in text_of("pixelwise").splitlines() if line.count("\t") == 4]
+    printed: dict[tuple[int, str], dict[str, list[float]]] = {}
+    for name, *cells in lines:
+        if name.startswith("Test sequence length"):
+            assert cells == ["20", "40", "80", "160"]
+            half = (3 if printed else 2, f"mask_iou_above_{100 * float(name.split()[-1]):.0f}")
+        else:
+            suffix = "-Near" if half[0] == 2 else ""
+            tracker = name.replace("ConLSTM", "ConvLSTM") + suffix
+            printed.setdefault(half, {})[tracker] = [float(cell) for cell in cells]
+    ours = {
+        (table.number, aspect.measure): {
+            tracker: [table.cells[tracker][f"VOT2016-{length}"][i].mean for length in (20, 40, 80, 160)]
+            for tracker in table.trackers
+        }
+        for table in pixelwise.tables
+        for i, aspect in enumerate(table.columns)
+    }
+    assert ours == printed
+    assert sum(len(row) for half in ours.values() for row in half.values()) == 8 + 24
+
+
 def test_real_sequences_are_known_by_their_length(rolo: Paper) -> None:
     """The frames of ROLO's Table 1 are those of OTB-30 as its authors annotated it."""
     [table] = rolo.sequence_tables
@@ -117,25 +151,25 @@ def test_tables_cover_the_study(rectracker: Paper) -> None:
         assert all(tuple(sorted(rows)) == tuple(sorted(table.benchmarks)) for rows in table.cells.values())
 
 
-def test_claims_speak_of_what_was_measured(rectracker: Paper, goturn: Paper, rolo: Paper) -> None:
+def test_claims_speak_of_what_was_measured(rectracker: Paper, goturn: Paper, rolo: Paper, pixelwise: Paper) -> None:
     """Each claim has a name of its own and a known check; RecTracker's are of what its tables have."""
     trackers = {tracker for tracker, _, _ in rectracker.cells}
     benchmarks = {benchmark for _, benchmark, _ in rectracker.cells}
     for claim in rectracker.claims:
         assert {claim.tracker, claim.than or claim.tracker} <= trackers
         assert set(claim.benchmarks) <= benchmarks
-    for one in (rectracker, goturn, rolo):
+    for one in (rectracker, goturn, rolo, pixelwise):
         assert len({claim.name for claim in one.claims}) == len(one.claims)
         assert {claim.check for claim in one.claims} <= claims.KINDS.keys()
     assert all(len(claim.benchmarks) == 1 for claim in rolo.claims)  # OTB-30 and VOT2016 do not mix
 
 
 @pytest.mark.parametrize("profile", ["sample", "paper"])
-@pytest.mark.parametrize("name", ["goturn", "rolo"])
+@pytest.mark.parametrize("name", ["goturn", "rolo", "pixelwise"])
 def test_a_paper_speaks_of_trackers_of_its_study(name: str, profile: str) -> None:
     """Every tracker that a table, a claim or a chart names is a variant in the packaged profiles.
 
-    It is tested on those benchmarks that a claim names.
+    It is tested on those benchmarks that a claim names, under the protocol that it names.
     """
     reported = paper.load(name)
     yaml = pytest.importorskip("yaml")
@@ -148,6 +182,7 @@ def test_a_paper_speaks_of_trackers_of_its_study(name: str, profile: str) -> Non
         named |= {claim.tracker, claim.than or claim.tracker}
         for benchmark in claim.benchmarks:
             there = [experiment for experiment in study["experiments"] if benchmark in experiment["test"]]
+            there = [one for one in there if claim.protocol is None or claim.protocol in one["protocols"]]
             tested = {tracker for one in there for tracker in one.get("trackers", study["trackers"])}
             assert {claim.tracker, claim.than or claim.tracker} <= tested, claim.name
     named |= {tracker for chart in reported.charts for tracker in chart.trackers}
