@@ -24,7 +24,7 @@ from trackers import extractors, families
 from trackers.benchmarks import catalogue
 from trackers.evaluation.measure import Convention
 from trackers.evaluation.measures import MEASURES
-from trackers.evaluation.protocols import PROTOCOLS
+from trackers.evaluation.protocols import CLIPS, PROTOCOLS
 
 T = TypeVar("T")
 Where = tuple[str | int, ...]
@@ -106,6 +106,7 @@ class Experiment:
     taken under those protocols that it knows. convention ("trackmeet"): whose definition of the measures,
     see `trackers.evaluation.measure`. interval: from which length to which EAO is averaged (else by the
     rule, from the lengths of the sequences). legacy_rasterization: see `trackers.evaluation.results.Results`.
+    clips: how many of each sequence are played under `random_clips`.
     speed: whether to measure frames per second as well, each tracker alone on its node; or of which trackers.
     trackers: of the study's, those that take part; (): all.
     """
@@ -120,6 +121,7 @@ class Experiment:
     convention: Convention | None = None
     interval: tuple[int, ...] | None = None
     legacy_rasterization: bool | None = None
+    clips: int = CLIPS
     speed: bool | tuple[str, ...] = False
     trackers: tuple[str, ...] = ()
 
@@ -164,6 +166,8 @@ class Experiment:
             raise ValueError("test: expected at least one data set, got none")
         if self.folds < 1:
             raise ValueError(f"folds: expected at least 1, got {self.folds}")
+        if self.clips < 1:
+            raise ValueError(f"clips: expected at least 1, got {self.clips}")
         if self.interval is not None and not (len(self.interval) == 2 and 1 <= self.interval[0] <= self.interval[1]):
             raise ValueError(f"interval: expected two lengths in frames, from and to, got {list(self.interval)}")
         if self.folds > 1 and "eao" in self.measures and self.interval is None:

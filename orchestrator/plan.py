@@ -16,6 +16,7 @@ from typing import Any, Literal
 from orchestrator.jobs import Data, Job, Resources, digest, in_order
 from orchestrator.params import Dataset, Experiment, Extractor, Params, Study, Variant, dataset_module, parts_of_one
 from trackers import extractors, families
+from trackers.evaluation.measures import MEASURES
 from trackers.training import Step
 
 # Pictures for the report: so many sequences of each data set, at these frames.
@@ -267,12 +268,13 @@ def _trial(study: Study, params: Params, variant: Variant, entry: _Entry, seed: 
     for test, experiment in entry.tests.items():
         dataset = params.datasets[test]
         use = _Use(dataset, "test", entry.part(dataset), _sight(variant, params))
+        measures = list(dict.fromkeys((*experiment.measures, *own)))
         for protocol in experiment.protocols:
             tracking[test, protocol] = _tracking(
                 f"{title} / track {test} / {protocol}",
                 variant,
                 use,
-                {"protocol": protocol, "pictures": PICTURES if protocol == experiment.protocols[0] else NO_PICTURES},
+                _playing(experiment, protocol, measures),
                 seed,
                 trained,
                 sources,
@@ -281,7 +283,7 @@ def _trial(study: Study, params: Params, variant: Variant, entry: _Entry, seed: 
             "score",
             f"{title} / score {test}",
             {
-                "measures": list(dict.fromkeys((*experiment.measures, *own))),
+                "measures": measures,
                 "convention": experiment.convention,
                 "interval": None if experiment.interval is None else list(experiment.interval),
                 "legacy_rasterization": experiment.legacy_rasterization,
@@ -307,6 +309,20 @@ def _trial(study: Study, params: Params, variant: Variant, entry: _Entry, seed: 
         folds=1 if entry.fold is None else entry.fold.of,
         fold_seed=0 if entry.fold is None else entry.fold.seed,
     )
+
+
+def _playing(experiment: Experiment, protocol: str, measures: Iterable[str]) -> dict[str, Any]:
+    """The protocol as arguments of a tracking job; clips: of each sequence, where it is `random_clips`.
+
+    soft: True where a measure counts pixels by how likely they are, for which trackers have to be asked.
+    """
+    pictures = PICTURES if protocol == experiment.protocols[0] else NO_PICTURES
+    arguments: dict[str, Any] = {"protocol": protocol, "pictures": pictures}
+    if protocol == "random_clips":
+        arguments["clips"] = experiment.clips
+    if any(MEASURES[name].soft and protocol in MEASURES[name].protocols for name in measures):
+        arguments["soft"] = True
+    return arguments
 
 
 def _training(title: str, variant: Variant, entry: _Entry, seed: int, params: Params, sources: Sources) -> _Jobs:

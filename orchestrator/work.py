@@ -13,7 +13,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,7 @@ from trackers.evaluation.clips import clip
 from trackers.evaluation.curves import CURVES
 from trackers.evaluation.lanes import follow
 from trackers.evaluation.measures import MEASURES
-from trackers.evaluation.protocols import PROTOCOLS, image_size, read
+from trackers.evaluation.protocols import PROTOCOLS, image_size, random_clips, read
 from trackers.evaluation.results import ALL, gather
 from trackers.evaluation.scores import Score
 from trackers.evaluation.speed import measure_speed
@@ -215,13 +215,17 @@ def track(task: Task, output: Path, emit: Emit) -> dict[str, Any]:
     sequences: list[Sequence] = []
     trajectories: list[Trajectory] = []
     ended: set[str] = set()
+    protocol = PROTOCOLS[task.arguments["protocol"]]
+    if "clips" in task.arguments:
+        protocol = partial(random_clips, clips=task.arguments["clips"])
     playing = follow(
         tracker,
-        PROTOCOLS[task.arguments["protocol"]],
+        protocol,
         _remembered(benchmark, sequences),
         task.lanes,
         album.look,
         task.arguments["seed"],
+        soft=task.arguments.get("soft", False),
     )
     started = time.perf_counter()
     for trajectory in playing:
@@ -278,7 +282,7 @@ def score(task: Task, output: Path) -> dict[str, Any]:
                 MEASURES[name](results, convention, subset, length) for length in lengths for subset in (ALL, *tags)
             ]
         if None in lengths:
-            curves += [c(results, convention) for c in CURVES.values() if not set(measures).isdisjoint(c.measures)]
+            curves += [curve(results, convention) for curve in CURVES.values() if curve.belongs(measures, protocol)]
     attributes = {attribute for sequence in sequences for attribute in sequence.attributes}
     members = {a: [sequence.name for sequence in sequences if a in sequence.attributes] for a in attributes}
     score_files.write(output, sorted(sequence.name for sequence in sequences), members, found, curves)

@@ -9,7 +9,6 @@ import numpy as np
 from orchestrator.report.scores import Cell, Grid
 from trackers.evaluation.curves import CURVES
 from trackers.evaluation.results import ALL
-from trackers.evaluation.scores import pooled
 from trackers.evaluation.statistics import band
 
 COLUMNS = (
@@ -18,16 +17,20 @@ COLUMNS = (
 
 
 def points(cell: Cell) -> tuple[np.ndarray, np.ndarray]:
-    """Of a cell of `Grid.curves`: thresholds and values (K,), over sequences and runs; NaN where nothing counts."""
-    numerator, denominator = cell.numerator.sum(0)[..., None], cell.denominator.sum(0)[..., None]  # (runs, K, 1)
-    return CURVES[cell.quantity.measure].thresholds(numerator.shape[1]), pooled(numerator, denominator, "mean").mean(0)
+    """Of a cell of `Grid.curves`: x and y (L,), over sequences and runs; NaN where nothing counts."""
+    x, y = CURVES[cell.quantity.measure].points(cell.numerator.sum(0), cell.denominator.sum(0))  # (runs, L)
+    return x.mean(0), y.mean(0)
 
 
 def rows(grid: Grid) -> Iterator[dict[str, object]]:
-    """Each point in the columns `COLUMNS`; low, high: a 95% bootstrap interval for whole data sets."""
+    """Each point in the columns `COLUMNS`; low, high: a 95% bootstrap interval for whole data sets.
+
+    None of a curve that a threshold traces: its points move along both axes.
+    """
     for (tracker, benchmark, quantity), cell in grid.curves.items():
         x, values = points(cell)
-        ends = dict(zip(("low", "high"), band(cell.score), strict=True)) if quantity.subset == ALL else {}
+        banded = quantity.subset == ALL and CURVES[quantity.measure].trace is None
+        ends = dict(zip(("low", "high"), band(cell.score), strict=True)) if banded else {}
         place = {
             "study": grid.study.name,
             "tracker": tracker,

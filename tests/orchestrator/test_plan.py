@@ -144,6 +144,22 @@ def test_speed_is_measured_alone_where_asked_for(project, params, trials):
     assert trial.speed["test"].resources.alone
 
 
+def test_tracking_is_told_what_its_protocol_and_measures_need(project, params, trials):
+    """Random clips have a number, and pixels are counted for their measures; other tracking jobs are as they were."""
+    before = next(t for t in trials() if t.tracker == "Identity")
+    experiment = params["studies"]["toy"]["experiments"][0]
+    experiment |= {"protocols": ["one_pass", "random_clips"], "measures": ["average_overlap", "mask_iou"], "clips": 7}
+    project.write(params)
+    masks = next(t for t in trials() if t.tracker == "Identity")
+    assert masks.tracking["test", "one_pass"].key == before.tracking["test", "one_pass"].key
+    clips = masks.tracking["test", "random_clips"].arguments
+    assert (clips["clips"], "soft" in clips) == (7, False)
+    experiment["measures"] = ["pixel_auc"]
+    project.write(params)
+    pixels = next(t for t in trials() if t.tracker == "Identity")
+    assert [job.arguments["soft"] for job in pixels.tracking.values()] == [True, True]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -153,6 +169,7 @@ def test_speed_is_measured_alone_where_asked_for(project, params, trials):
         ({"measures": ["success_auc"], "convention": "vot"}, "convention: success_auc is defined by .*; got 'vot'"),
         ({"benchmark": "otb2014"}, "benchmark: expected one of otb2015, .*got otb2014"),
         ({"folds": 0}, "folds: expected at least 1, got 0"),
+        ({"clips": 0}, "clips: expected at least 1, got 0"),
         ({"folds": 2}, "folds: expected what is tested to be among the training data, train, got test"),
         ({"test": []}, "test: expected at least one data set"),
     ],
