@@ -212,6 +212,7 @@ class Speeds(StrEnum):
 
     digits = "digits"
     features = "features"
+    folds = "folds"
     goturn = "goturn"
     lanes = "lanes"
     measures = "measures"

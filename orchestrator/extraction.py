@@ -67,7 +67,7 @@ def _train(names: list[str], params: Params, here: Sources, options: Options, pa
     for trial in trials:
         last = list(trial.training.values())[-1]
         if store.manifest(last.key) is not None:
-            put_weights(store.folder(last.key) / "weights.pt", last.key, here.extractors / trial.tracker)
+            put_weights(store.folder(last.key), last.key, here.extractors / trial.tracker)
     return outcome
 
 

@@ -1,6 +1,7 @@
 """What extractors and caches of features were made of, and whether that is what they would be made of now.
 
-build/extractors/<name>/    weights.pt, and extractor.json: the key of the job that made them, and their hash
+build/extractors/<name>/    weights.pt, learnt_from.json (`orchestrator.learnt`), and extractor.json: the key of the
+                            job that made them, and the hash of the weights
 build/features/<name>/      a `trackers.features` cache, whose facts say what it was made of
 """
 
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator import plan
+from orchestrator import learnt, plan
 from orchestrator.files import replaced_folder, write_json
 from orchestrator.jobs import Job
 from orchestrator.lineage import file_digest
@@ -97,10 +98,14 @@ class Expected:
         )
 
 
-def put_weights(weights: Path, key: str, folder: Path) -> None:
-    """Put weights that the job of this key made in an extractor's folder, in place of what was there."""
+def put_weights(result: Path, key: str, folder: Path) -> None:
+    """Put the weights that the job of this key made, its result, in an extractor's folder, in place of what was there.
+
+    From what they were learnt goes with them.
+    """
     with replaced_folder(folder) as place:
-        shutil.copyfile(weights, place / "weights.pt")
+        for name in ("weights.pt", learnt.FILE):
+            shutil.copyfile(result / name, place / name)
         write_json(place / MADE, {"key": key, "sha256": file_digest(place / "weights.pt")})
 
 

@@ -240,14 +240,21 @@ def track(task: Task, output: Path, emit: Emit) -> dict[str, Any]:
 
 
 def _assert_unseen(task: Task, benchmark: Any) -> None:
-    """ValueError where a fold would test a sequence that the tracker learnt from; elsewhere that may be meant."""
+    """ValueError where a fold would test a sequence that the tracker, or what it sees through, learnt from.
+
+    Outside of folds that may be meant.
+    """
     test = task.arguments["test"]
-    if "part" not in test or "weights" not in task.inputs:
+    if "part" not in test:
         return
-    try:
-        LearntFrom.read(task.inputs["weights"].path).refuse(task.data[test["name"]].digest, _names(benchmark))
-    except ValueError as error:
-        raise ValueError(f"data set {test['name']}, fold {test['part']['fold']}: {error}") from error
+    models = [result.path for result in task.inputs.values()]
+    if "extractor" in task.arguments:
+        models.append(task.data[task.arguments["extractor"]["weights"]].path)
+    for folder in models:
+        try:
+            LearntFrom.read(folder).refuse(task.data[test["name"]].digest, _names(benchmark))
+        except ValueError as error:
+            raise ValueError(f"data set {test['name']}, fold {test['part']['fold']}: {error}") from error
 
 
 def _remembered(benchmark: Iterable[Sequence], sequences: list[Sequence]) -> Iterator[Sequence]:

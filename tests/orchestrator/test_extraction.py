@@ -316,6 +316,18 @@ def test_the_network_looks_at_what_is_not_in_the_cache(seeing):
     assert network.LOOKED == [1]
 
 
+def test_a_fold_refuses_to_test_what_the_network_learnt_from(seeing):
+    """In folds, sequences that a tracker's extractor was trained on are refused by name; the others are tested."""
+    project, params, _, _ = seeing
+    params["studies"]["toy"]["experiments"] = [{"train": "OTB", "test": ["OTB"], "folds": 4}]
+    project.write(params)
+    features(project)
+    failures = conduct(project.options(), project.paths).failures
+    causes = [text for text in failures.values() if not text.startswith("needs ")]
+    told = [text.split("expected ")[1].split(" (log")[0] for text in causes]
+    assert sorted(told) == [f"sequences that nothing was learnt from, got {name}" for name in "BC"]
+
+
 def test_experiments_with_the_same_training_data_are_one_trial(seeing):
     """What is trained on the same is trained once, and tested in all experiments that name it."""
     project, params, _, _ = seeing
