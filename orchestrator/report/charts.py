@@ -6,6 +6,8 @@
     trend      a measure by one of the trackers' settings, a line a subset (none named: of everything); where the
                chart asks for speed, a second panel has frames per second by the same setting
     success    share of frames by the overlap that they exceed, a line a tracker, the best first, a panel a protocol
+    roc        share of the target's pixels found by that of others taken for it, a line a tracker, the best first
+    framewise  IoU of masks by the number of frames since the start, with its interval, a line a tracker, the best first
 
 Ranks are VOT's: by attribute of frames, then averaged (see `orchestrator.report.comparisons.rank_rows`).
 """
@@ -24,11 +26,14 @@ from orchestrator.report.results import Study
 from orchestrator.report.scores import Cell
 from orchestrator.report.summary import Summary, measure_name
 from trackers.evaluation.results import ALL
+from trackers.evaluation.statistics import band
 
 COLUMNS = ("study", "chart", "benchmark", "panel", "series", "label", "x", "y", "low", "high")
 OTHERS = "other trackers"  # the series of those that the chart does not name
 FPS = "frames per second"
 SPEEDS = {"EFO": "efo", FPS: "fps"}  # panels
+CURVED = {"success": "success", "roc": "roc", "framewise": "framewise_iou"}  # by kind, of which curve it is
+BANDED = ("framewise",)  # kinds that show intervals
 
 
 @dataclass(frozen=True)
@@ -71,8 +76,8 @@ def _draw(chart: Chart, own: Sequence[Summary], everyone: Summary) -> Iterator[P
         return _speed(chart, everyone)
     if chart.kind == "subsets":
         return _subsets(chart, own[0])
-    if chart.kind == "success":
-        return _success(chart, own)
+    if chart.kind in CURVED:
+        return _curve(chart, own)
     return _trend(chart, own[0])
 
 
@@ -132,16 +137,24 @@ def _trend(chart: Chart, summary: Summary) -> Iterator[Point]:
             yield Point(FPS, ALL, tracker, float(x), speed)
 
 
-def _success(chart: Chart, summaries: Iterable[Summary]) -> Iterator[Point]:
+def _curve(chart: Chart, summaries: Iterable[Summary]) -> Iterator[Point]:
     """Of one protocol the panel has no name: the page and the caption say which."""
     for summary in summaries:
-        panel = summary.protocol.replace("_", " ") if chart.protocols else ""
-        found = summary.curves().get("success", {})
+        panel = summary.protocol.replace("_", " ") if len(chart.protocols) > 1 else ""
+        found = summary.curves().get(CURVED[chart.kind], {})
         curves = {tracker: curve_points(found[tracker]) for tracker in chart.trackers if tracker in found}
         caveats = summary.grid.study.caveats
-        for tracker in sorted(curves, key=lambda tracker: (tracker in caveats, -curves[tracker][1].mean())):
-            for x, y in zip(*curves[tracker], strict=True):
-                yield Point(panel, tracker, tracker, float(x), float(y))
+        for tracker in sorted(curves, key=lambda tracker: (tracker in caveats, -height(chart, *curves[tracker]))):
+            x, y = curves[tracker]
+            low, high = band(found[tracker].score) if chart.kind in BANDED else (None, None)
+            for i in np.flatnonzero(~np.isnan(y)).tolist():
+                ends = (float(low[i]), float(high[i])) if low is not None and high is not None else (None, None)
+                yield Point(panel, tracker, tracker, float(x[i]), float(y[i]), *ends)
+
+
+def height(chart: Chart, x: np.ndarray, y: np.ndarray) -> float:
+    """Of a curve (L,): the area under a ROC, else the mean, which is that under evenly spaced points."""
+    return float(np.trapezoid(y, x)) if chart.kind == "roc" else float(np.nanmean(y))
 
 
 def _point(series: str, label: str, x: float, cell: Cell) -> Point:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from orchestrator.report.charts import FPS, OTHERS, Drawing, Point
+from orchestrator.report.charts import BANDED, CURVED, FPS, OTHERS, Drawing, Point, height
 from orchestrator.report.curves import points as curve_points
 from orchestrator.report.paper import Aspect, Chart, Paper
 from orchestrator.report.results import Example, Study, Trial
@@ -70,14 +70,15 @@ class Strip:
 def write_strips(study: Study, folder: Path) -> dict[tuple[str, str, str], Strip]:
     """The example sequences of every trial as pictures; by trial's name, benchmark and sequence.
 
-    Of benchmarks that are the same videos cut to several lengths, those of the first alone.
+    Of benchmarks that are the same videos cut to several lengths, what was trained alike has those of the first alone.
     """
     strips = {}
+    shown: set[tuple[object, ...]] = set()
     for trial in study.trials:
-        shown: set[str] = set()
         for benchmark in trial.benchmarks:
-            examples = trial.pictures(benchmark) if study.videos(benchmark) not in shown else []
-            shown |= {study.videos(benchmark)} if examples else set()
+            same = trial.tracker, trial.train, trial.fold, trial.seed, study.videos(benchmark)
+            examples = trial.pictures(benchmark) if same not in shown else []
+            shown |= {same} if examples else set()
             for example in examples:
                 path = trial_folder(study, trial) / slug(f"{benchmark}-{example.sequence}")
                 boxes = _write(folder, path, boxes_strip(example))
@@ -245,7 +246,7 @@ def write_curves(study: Study, summaries: Iterable[Summary], folder: Path) -> di
 
 def write_points(study: Study, drawn: Mapping[Chart, Drawing], folder: Path) -> dict[str, Path]:
     """The paper's own figures of numbers; paths below the report, by title."""
-    kinds = {chart: _plots if chart.kind == "success" else _points for chart in drawn}
+    kinds = {chart: _plots if chart.kind in CURVED else _points for chart in drawn}
     colours = series_colours(study, drawn.values())
     return _draw(study, {chart.title: partial(kinds[chart], chart, drawn[chart], colours) for chart in drawn}, folder)
 
@@ -360,18 +361,23 @@ def _curves(summary: Summary, curves: Mapping[str, Mapping[str, Cell]]) -> Figur
 
 
 def _plots(chart: Chart, drawing: Drawing, colours: Mapping[str, str]) -> Figure:
-    """One panel a protocol, one line a tracker; the legend has the area under each, which is its mean."""
+    """One panel a protocol, one line a tracker; the legend has the area under each, or its mean, which is the same."""
+    curve = CURVES[CURVED[chart.kind]]
     figure, panels = _panels(list(dict.fromkeys(point.panel for point in drawing.points)))
     for axes in panels:
-        lines: dict[str, list[tuple[float, float]]] = {}
+        lines: dict[str, list[Point]] = {}
         for point in drawing.points:
             if point.panel == axes.get_title(loc="left"):
-                lines.setdefault(point.series, []).append((point.x, point.y))
+                lines.setdefault(point.series, []).append(point)
         for tracker, line in lines.items():
-            x, y = np.array(line).T
-            axes.plot(x, y, color=colours[tracker], label=f"{_marked(tracker, drawing)} [{y.mean():.3f}]")
-        axes.set_xlabel(CURVES["success"].axes[0])
-        axes.set_ylabel(CURVES["success"].axes[1])
+            x, y = np.array([(point.x, point.y) for point in line]).T
+            label = f"{_marked(tracker, drawing)} [{height(chart, x, y):.3f}]"
+            axes.plot(x, y, color=colours[tracker], label=label)
+            if chart.kind in BANDED:
+                low, high = np.array([(point.low, point.high) for point in line], float).T
+                axes.fill_between(x, low, high, color=colours[tracker], alpha=0.15, linewidth=0)
+        axes.set_xlabel(curve.axes[0])
+        axes.set_ylabel(curve.axes[1])
         axes.set_ylim(0, 1)
         axes.margins(x=0)
         axes.legend()

@@ -15,6 +15,7 @@ from orchestrator import score_files
 from orchestrator.report import figures
 from orchestrator.report.build import build
 from trackers.evaluation import archive
+from trackers.evaluation.pixels import LEVELS
 from trackers.evaluation.scores import Pool, Score
 from trackers.evaluation.trajectory import Trajectory
 from trackers.sequence import Sequence, Unseen
@@ -338,6 +339,21 @@ def mask_pictures(sequence: str, memory: bool) -> dict[str, np.ndarray]:
     return kept | ({"memory/0/layer 1": np.ones((1, 16, 3, 3), np.float16)} if memory else {})
 
 
+def clip_scores(iou: Score) -> tuple[list[Score], list[Score]]:
+    """Beside a mean IoU (n, 1), that by frame, which falls, and pixels of which that share is told from others."""
+    levels = np.zeros((2, len(iou.numerator), LEVELS))
+    levels[0, :, 150] = 100 * iou.numerator[:, 0]
+    levels[0, :, 0] = 100 - levels[0, :, 150]
+    levels[1, :, 100] = 50
+    pixels = replace(iou, measure="pixel_auc", numerator=levels[0], denominator=levels[1], pool="pixel_auc")
+    framewise = iou.numerator + (16.5 - np.arange(1, 33)) / 100
+    curves = [
+        replace(pixels, measure="roc", pool="mean"),
+        replace(iou, measure="framewise_iou", numerator=framewise, denominator=np.ones_like(framewise)),
+    ]
+    return [iou, pixels], curves
+
+
 def write_pixelwise_study(root: Path, folds: int = 2) -> None:
     """The results of these trackers in so many folds, on 8 videos at four lengths and on random clips of them."""
     folder, entries = root / "results" / "pixelwise", []
@@ -355,7 +371,8 @@ def write_pixelwise_study(root: Path, folds: int = 2) -> None:
                 lengths = benchmark in VOT2016
                 measure, protocol = ("mask_iou_above_40", "one_pass") if lengths else ("mask_iou", "random_clips")
                 score = Score(measure, "trackmeet", protocol, "all", None, names, values, np.ones_like(values))
-                score_files.write(place, list(names), {}, [score])
+                scores, curves = ([score], []) if lengths else clip_scores(score)
+                score_files.write(place, list(names), {}, scores, curves)
                 if lengths:
                     pictures = mask_pictures(names[0], memory=tracker.startswith("Conv"))
                     np.savez(place / "pictures.npz", **pictures)  # type: ignore[arg-type]

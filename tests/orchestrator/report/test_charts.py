@@ -99,6 +99,30 @@ def test_success_plots_are_of_the_named_trackers(rolo_report: Path) -> None:
     assert (rolo_report / "figures/rolo/Figure_8.png").is_file()
 
 
+def test_a_roc_is_of_all_pixels_under_random_clips(pixelwise_report: Path) -> None:
+    """Figure 4's ROC goes from 0, 0 to 1, 1 through the shares at each level; under it is the score's area."""
+    rows = rows_of(pixelwise_report, "Figure 4, left")
+    assert list(dict.fromkeys(row["series"] for row in rows)) == ["ConvLSTM-Near", "FCN-Near"]
+    own = [(float(row["x"]), float(row["y"])) for row in rows if row["series"] == "FCN-Near"]
+    share = 0.5 + 3.5 / 100  # of the target's pixels, the mean of 8 sequences; the others are at the lowest level
+    assert list(dict.fromkeys(own)) == [(0, 0), (0, pytest.approx(share)), (1, pytest.approx(share)), (1, 1)]
+    of = {"tracker": "FCN-Near", "measure": "pixel_auc", "fold": "all"}
+    assert float(scored(pixelwise_report, **of)["value"]) == pytest.approx(share)
+    assert {row["low"] for row in rows} == {""}
+
+
+def test_framewise_iou_has_its_interval(pixelwise_report: Path) -> None:
+    """Figure 4's IoU has 32 frames a tracker, the best first, each between the ends of its interval."""
+    rows = rows_of(pixelwise_report, "Figure 4, right")
+    assert [row["series"] for row in rows[::32]] == ["ConvLSTM-Near", "FCN-Near"]
+    assert [float(row["x"]) for row in rows[:32]] == list(range(1, 33))
+    mean = sum(float(row["y"]) for row in rows[:32]) / 32
+    of = {"tracker": "ConvLSTM-Near", "protocol": "random_clips", "measure": "mask_iou", "fold": "all"}
+    assert mean == pytest.approx(float(scored(pixelwise_report, **of)["value"]), abs=1e-6)
+    assert all(float(row["low"]) < float(row["y"]) < float(row["high"]) for row in rows)
+    assert (pixelwise_report / "figures/pixelwise/Figure_4_right.png").is_file()
+
+
 def test_a_tracker_has_one_colour(rolo_results: Path) -> None:
     """All figures of a study draw a tracker in one colour, that of its place in the study, whatever their own order."""
     study = results.read(rolo_results)[1]
