@@ -335,6 +335,8 @@ def test_masks_and_memory_are_on_the_page(pixelwise_report: Path) -> None:
     assert "ConvLSTM-Near-0/VOT2016-20-s0-memory.png" in cells
     assert "memory.png" not in overlays
     assert len(list((pixelwise_report / "figures").rglob("*-s?*.png"))) == 4 * 2 + 2
+    found = {key: paths for _, key, paths in trial_figures(pixelwise_report.parent / "results", pixelwise_report)}
+    assert [path.name for path in found["ConvLSTM-Near 1"]] == ["VOT2016-20-s1-memory.png", "VOT2016-20-s1.png"]
 
 
 def test_trackers_with_a_caveat_are_compared_with_each_other(pixelwise_report: Path) -> None:
