@@ -222,12 +222,12 @@ class Params:
     def cache(self, extractor: str, dataset: Dataset) -> str | None:
         """The name of the cache of what an extractor sees in a data set: its own, or one of another part of the same.
 
-        None where there is no such cache.
+        Data sets of one format in one folder count as that. None where there is no such cache.
         """
         own = f"{extractor}-{dataset.name}"
         for name in sorted(self.features, key=lambda name: name != own):
             by, of = self.seen(name)
-            if by.name == extractor and parts_of_one(of, dataset):
+            if by.name == extractor and (of.format, of.root) == (dataset.format, dataset.root):
                 return name
         return None
 
