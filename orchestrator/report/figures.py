@@ -235,7 +235,7 @@ def write_charts(study: Study, paper: Paper, grid: Grid, folder: Path) -> dict[s
 
 
 def write_curves(study: Study, summaries: Iterable[Summary], folder: Path) -> dict[str, Path]:
-    """The success, precision and EAO plots behind each summary that has any; paths below the report, by its name."""
+    """The plots of curves behind each summary that has any; paths below the report, by its name."""
     charts = {}
     for summary in summaries:
         curves = summary.curves()

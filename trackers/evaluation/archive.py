@@ -79,7 +79,7 @@ def _sequences(sequences: list[Sequence]) -> dict[str, np.ndarray]:
 
 def _runs(runs: list[Trajectory], sequences: list[Sequence]) -> dict[str, np.ndarray]:
     numbers = {sequence.name: i for i, sequence in enumerate(sequences)}
-    predicted = (run.masks[t] for run in runs if run.masks is not None for t in range(len(run)))
+    predicted = [_coded(run.masks) for run in runs if run.masks is not None]
     counted = [run.pixels for run in runs if run.pixels is not None]
     soft = {"run_soft": np.array([run.pixels is not None for run in runs]), "run_pixels": np.array(counted)}
     return {
@@ -90,7 +90,7 @@ def _runs(runs: list[Trajectory], sequences: list[Sequence]) -> dict[str, np.nda
         "regions": _under_each_other([_wide(run.regions) for run in runs], 8),
         "events": np.concatenate([run.events.astype(np.int8) for run in runs] or [np.zeros(0, np.int8)]),
         "seconds": np.concatenate([run.seconds for run in runs if run.seconds is not None] or [np.zeros(0)]),
-        **_prefixed("run_masks", RunLengths.of(predicted)),
+        **_prefixed("run_masks", _one_after_the_other(predicted)),
         **(soft if counted else {}),
     }
 
@@ -189,6 +189,23 @@ def _flags(flags: np.ndarray | None, sequence: Sequence, default: bool) -> np.nd
 
 def _under_each_other(parts: list[np.ndarray], columns: int) -> np.ndarray:
     return np.concatenate([np.asarray(part, float) for part in parts]) if parts else np.zeros((0, columns))
+
+
+def _coded(regions: Regions) -> RunLengths:
+    return regions if isinstance(regions, RunLengths) else RunLengths.of(regions[t] for t in range(len(regions)))
+
+
+def _one_after_the_other(parts: list[RunLengths]) -> RunLengths:
+    """The codes as they are: runs through many clips have thousands of masks."""
+    parts = [RunLengths.of([]), *parts]
+    ends = np.cumsum([len(part.counts) for part in parts])
+    starts = [part.starts[1:] + end - len(part.counts) for part, end in zip(parts, ends, strict=True)]
+    return RunLengths(
+        np.concatenate([part.counts for part in parts]),
+        np.concatenate([np.zeros(1, np.int64), *starts]),
+        np.concatenate([part.windows for part in parts]),
+        np.concatenate([part.sizes for part in parts]),
+    )
 
 
 def _prefixed(prefix: str, masks: RunLengths) -> dict[str, np.ndarray]:

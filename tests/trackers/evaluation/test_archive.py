@@ -9,6 +9,7 @@ import pytest
 
 from trackers.evaluation import archive
 from trackers.evaluation.trajectory import Event, Trajectory
+from trackers.masks import RunLengths
 from trackers.sequence import Sequence, Unseen
 
 
@@ -49,6 +50,7 @@ def ragged():
         Trajectory("plain", boxes(4, 0.25), events(4), run=1, pixels=np.array([[5, 0, 1], [0, 2, 3]])),
         Trajectory("polygons", wide, events(2)),
         Trajectory("masks", boxes(3), events(3), masks=mask),
+        Trajectory("masks", boxes(3), events(3), run=1, masks=RunLengths.of(mask[::-1])),
     ]
     return sequences, runs
 

@@ -92,3 +92,11 @@ def test_a_curve_of_another_length_is_refused():
     with pytest.raises(ValueError, match="success: expected 21 columns, got 20"):
         CURVES["success"].thresholds(20)
     assert CURVES["eao"].thresholds(3).tolist() == [2, 3, 4]
+
+
+def test_framewise_iou_is_of_random_clips_alone():
+    """Only there have all sequences as many frames behind a start; a ROC is wherever pixels are counted."""
+    assert CURVES["framewise_iou"].belongs(["mask_iou"], "random_clips")
+    assert not CURVES["framewise_iou"].belongs(["mask_iou"], "one_pass")
+    assert not CURVES["framewise_iou"].belongs(["pixel_auc"], "random_clips")
+    assert CURVES["roc"].belongs(["mask_iou", "pixel_auc"], "one_pass")
