@@ -87,7 +87,7 @@ def write_strips(study: Study, folder: Path) -> dict[tuple[str, str, str], Strip
                     masks = _write(folder, path.with_name(f"{path.name}-attention"), masks_strip(example))
                 memory = None
                 if example.memory:
-                    memory = _write(folder, path.with_name(f"{path.name}-memory"), memory_strip(example))
+                    memory = _write(folder, path.with_name(f"{path.name}-memory"), memory_strip(example), drawn=True)
                 strips[trial.name, benchmark, example.sequence] = Strip(boxes, masks, memory)
     return strips
 
@@ -210,10 +210,11 @@ def _side_by_side(frames: list[np.ndarray]) -> np.ndarray:
     return np.concatenate([part for frame in frames for part in (frame, gap)][:-1], 1)
 
 
-def _write(folder: Path, path: Path, image: np.ndarray) -> Path:
-    """PNG, which keeps every pixel, where it is small; JPEG of photos. The path below `folder`, with its suffix."""
-    suffix, (_, content) = ".png", cv2.imencode(".png", image[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 6])
-    if content.nbytes > LARGE:
+def _write(folder: Path, path: Path, image: np.ndarray, drawn: bool = False) -> Path:
+    """PNG, which keeps every pixel, where it is small or all drawn; JPEG of photos. The path below `folder`, whole."""
+    options = [cv2.IMWRITE_PNG_COMPRESSION, 6] if drawn else []  # a quarter of the bytes of large even areas
+    suffix, (_, content) = ".png", cv2.imencode(".png", image[..., ::-1], options)
+    if content.nbytes > LARGE and not drawn:
         suffix, (_, content) = ".jpg", cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])
     path = path.with_name(path.name + suffix)
     (folder / path).parent.mkdir(parents=True, exist_ok=True)
