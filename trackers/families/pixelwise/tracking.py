@@ -1,0 +1,156 @@
+"""The trackers at work (Song et al. 2017, Algorithm 1): a ROI, what is the target's in it, and all that put together.
+
+where the ROI is       `locating`: 2-stage, 1-stage, near the groundtruth
+what is the target's   `Recurrent`: the local model; `Refined`: the FCN, refined on the first frame
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.func import functional_call, vmap
+
+from trackers import crops
+from trackers.backbones.vgg16 import VGG16
+from trackers.families.pixelwise import fcn, rois, segmentation
+from trackers.families.pixelwise.clips import dilated
+from trackers.families.pixelwise.convlstm import State
+from trackers.families.pixelwise.locating import Found, Locator, Near, split, stacked
+from trackers.families.pixelwise.rois import ROI
+from trackers.sequence import Image
+from trackers.sequence import Sequence as VideoSequence
+from trackers.tracker import SoftMap, Tracker
+
+
+class Segmenter(Protocol):
+    """Tells, lane by lane, what in a ROI is the target's."""
+
+    def start(self, lanes: Sequence[int], first: Tensor, masked: Tensor, masks: Tensor) -> None:
+        """pool4 of the first ROIs, and of their targets alone (L, C, side, side); their masks (L, size, size), bool."""
+
+    def __call__(self, lanes: Sequence[int], features: Tensor) -> Tensor:
+        """pool4 of the next ROIs (L, C, side, side) -> logits (L, size, size)."""
+
+    def memory(self, lanes: Sequence[int]) -> Mapping[str, np.ndarray] | None: ...
+
+
+class Recurrent:
+    """The local model, with states by lane."""
+
+    def __init__(self, model: segmentation.Model, device: str) -> None:
+        self.model = model.to(device).eval()
+        self.states: dict[int, list[State]] = {}
+
+    def start(self, lanes: Sequence[int], first: Tensor, masked: Tensor, masks: Tensor) -> None:
+        self.states.update(zip(lanes, split(self.model.start(first, masked)), strict=True))
+
+    def __call__(self, lanes: Sequence[int], features: Tensor) -> Tensor:
+        logits, states = self.model(features[None], stacked([self.states[lane] for lane in lanes]))
+        self.states.update(zip(lanes, split(states), strict=True))
+        return logits[0]
+
+    def memory(self, lanes: Sequence[int]) -> Mapping[str, np.ndarray] | None:
+        """The memory cells of both ConvLSTM layers (Figure 3)."""
+        layers = stacked([self.states[lane] for lane in lanes])
+        return {f"ConvLSTM {number}": layer.cell.cpu().numpy() for number, layer in enumerate(layers, 1)}
+
+
+class Refined:
+    """The FCN: each lane has weights of its own, refined on its first frame; all lanes are one batch."""
+
+    def __init__(self, model: fcn.Model, refining: fcn.Refining, device: str) -> None:
+        self.model = model.to(device).eval()
+        self.refining = refining
+        self.weights: dict[int, dict[str, Tensor]] = {}
+
+    def start(self, lanes: Sequence[int], first: Tensor, masked: Tensor, masks: Tensor) -> None:
+        common = {name: weight.detach() for name, weight in self.model.named_parameters()}
+        weights = {name: weight.expand(len(lanes), *weight.shape).clone() for name, weight in common.items()}
+        with torch.inference_mode(False), torch.enable_grad():
+            seen, wanted = first.clone(), masks.clone().float()
+            for _ in range(self.refining.iterations):
+                weights = {name: weight.detach().clone().requires_grad_() for name, weight in weights.items()}
+                logits = self._logits(weights, seen)
+                cost = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none").mean((1, 2)).sum()
+                slopes = torch.autograd.grad(cost, list(weights.values()))
+                rate = self.refining.learning_rate
+                weights = {n: w - rate * slope for (n, w), slope in zip(weights.items(), slopes, strict=True)}
+        for i, lane in enumerate(lanes):
+            self.weights[lane] = {name: weight[i].detach() for name, weight in weights.items()}
+
+    def __call__(self, lanes: Sequence[int], features: Tensor) -> Tensor:
+        own = [self.weights[lane] for lane in lanes]
+        return self._logits({name: torch.stack([weights[name] for weights in own]) for name in own[0]}, features)
+
+    def memory(self, lanes: Sequence[int]) -> Mapping[str, np.ndarray] | None:
+        return None
+
+    def _logits(self, weights: dict[str, Tensor], features: Tensor) -> Tensor:
+        """Of each lane by its own weights: (L, C, side, side) -> (L, size, size)."""
+
+        def one(own: dict[str, Tensor], seen: Tensor) -> Tensor:
+            return functional_call(self.model, own, (seen[None],))[0]
+
+        return vmap(one)(weights, features)
+
+
+class Pixelwise(Tracker):
+    """Algorithm 1: starts on masks, says masks; boxes around them are for those who judge boxes.
+
+    size: of a ROI, in pixels. dilation: of the first mask, in these. A start on an empty mask raises ValueError.
+    """
+
+    region = "mask"
+
+    def __init__(
+        self, backbone: VGG16, segmenter: Segmenter, locator: Locator, roi: ROI, size: int, dilation: int, device: str
+    ) -> None:
+        self.backbone = backbone.to(device).eval()
+        self.segmenter, self.locator = segmenter, locator
+        self.roi, self.size, self.dilation, self.device = roi, size, dilation, device
+        self.oracle = isinstance(locator, Near)
+        self.found: dict[int, Found] = {}
+
+    def reveal(self, lanes: Sequence[int], sequences: Sequence[VideoSequence], frames: Sequence[int]) -> None:
+        assert isinstance(self.locator, Near)  # no other is an oracle
+        self.locator.reveal(lanes, sequences, frames)
+
+    @torch.inference_mode()
+    def initialize(self, lanes: Sequence[int], images: Sequence[Image], regions: Sequence[np.ndarray]) -> None:
+        for image, mask in zip(images, regions, strict=True):
+            if mask.shape != image.shape[:2]:
+                raise ValueError(f"expected a mask of the image's size {image.shape[:2]}, got {mask.shape}")
+        windows = np.stack([rois.first(mask, self.roi) for mask in regions])
+        parts = [rois.cut(mask, window, self.size) for mask, window in zip(regions, windows, strict=True)]
+        masks = torch.from_numpy(np.stack(parts)).to(self.device)  # (L, S, S)
+        first, masked = self.backbone.both(self._cut(images, windows), dilated(masks, self.dilation))
+        self.segmenter.start(lanes, first, masked, masks)
+        self.locator.start(lanes, regions)
+
+    @torch.inference_mode()
+    def update(self, lanes: Sequence[int], images: Sequence[Image]) -> list[np.ndarray]:
+        windows = self.locator.windows(lanes)
+        features = self.backbone.pool4(self._cut(images, windows))  # (L, C, side, side)
+        maps = self.segmenter(lanes, features).sigmoid().float().cpu().numpy()  # (L, S, S)
+        found = []
+        for probabilities, window, image in zip(maps, windows, images, strict=True):
+            part = rois.spread(probabilities, window)
+            found.append(Found(rois.filled(part > 0.5, window, image.shape[:2]), part, window))
+        self.locator.see(lanes, found)
+        self.found.update(zip(lanes, found, strict=True))
+        return [one.mask for one in found]
+
+    def soft(self, lanes: Sequence[int]) -> list[SoftMap] | None:
+        return [SoftMap(self.found[lane].window, self.found[lane].probabilities) for lane in lanes]
+
+    def memory(self, lanes: Sequence[int]) -> Mapping[str, np.ndarray] | None:
+        return self.segmenter.memory(lanes)
+
+    def _cut(self, images: Sequence[Image], windows: np.ndarray) -> Tensor:
+        """ROIs (L, 3, S, S) in 0..255."""
+        return crops.sample_on(self.device, images, torch.from_numpy(windows), self.size)
