@@ -10,6 +10,7 @@ import torch
 from orchestrator import sample_data
 from orchestrator.conduct import conduct
 from orchestrator.extraction import make_features
+from orchestrator.params import load
 from trackers import extractors
 from trackers.evaluation.lanes import follow
 from trackers.evaluation.overlaps import average_overlap
@@ -17,6 +18,7 @@ from trackers.evaluation.protocols import one_pass
 from trackers.families import find
 from trackers.sequence import GreyFrames, Sequence
 
+EXAMPLES = Path(__file__).parents[1] / "examples"
 NAMES = ["examples.my_tracker:TemplateTracker", "examples.flow"]
 
 
@@ -77,6 +79,13 @@ def test_the_settings_of_the_examples():
     assert find(NAMES[0]).Config().reach == 20
     with pytest.raises(ValueError, match="corners: expected at least 1, got 0"):
         find("examples.flow").Config(corners=0)
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_parameters_of_the_examples_are_right(path):
+    """Each packaged file of parameters is read without a problem, and says how to run it."""
+    assert load(path).studies
+    assert f"trackmeet run --params examples/{path.name}" in path.read_text()
 
 
 def test_the_examples_take_part_in_a_study_by_name(project, params):

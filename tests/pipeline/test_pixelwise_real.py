@@ -13,17 +13,27 @@ from orchestrator.report import results
 from orchestrator.report.build import build
 from trackers.backbones import vgg16
 from trackers.evaluation import archive
-from trackers.families import pixelwise
 
 DAVIS = Path(__file__).parents[3] / "shared" / "data" / "davis"
 pytestmark = pytest.mark.skipif(not DAVIS.is_dir(), reason="needs the real sequences in ../shared/data")
 REAL = ("blackswan", "car-shadow", "dog", "horsejump-high")
 FRAMES = 8  # of each
-WIDTHS = [2, 2, 4, 4, 4]  # of VGG-16
+FEW = {"batch": 2, "updates_per_epoch": 2, "epochs": 1}
+TINY = {
+    "size": 64,
+    "map_size": 32,
+    "backbone": {"widths": [2, 2, 4, 4, 4], "weights": "data/vgg16.pth"},
+    "local": {"features": 4, "memory": 4, "deconvolutions": [4, 4, 4]},
+    "attention": {"convolutions": [2, 2], "memory": 2, "units": 8},
+    "clips": {"length": 5, "prepared": 2},
+    "halves": FEW,
+    "training": FEW,
+    "attention_training": FEW,
+}
 STUDY = {
-    "experiments": [{"train": "DAVIS", "test": ["DAVIS"], "benchmark": "davis2016", "folds": 2}],
+    "experiments": [{"train": {"videos": "DAVIS"}, "test": ["DAVIS"], "benchmark": "davis2016", "folds": 2}],
     "trackers": {
-        "2-stage ConvLSTM": {"family": "pixelwise", "backbone": {"widths": WIDTHS, "weights": "data/vgg16.pth"}},
+        "2-stage ConvLSTM": {"family": "pixelwise", **TINY},
         "Identity": {"family": "trackers.tracker:IdentityTracker"},
     },
 }
@@ -40,7 +50,7 @@ def real(project):
                 (folder / f"{t:05d}.{suffix}").symlink_to(DAVIS / part / "480p" / name / f"{t:05d}.{suffix}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        parameters = list(vgg16.VGG16(vgg16.Config(tuple(WIDTHS))).state_dict().values())
+        parameters = list(vgg16.VGG16(vgg16.Config(tuple(TINY["backbone"]["widths"]))).state_dict().values())
     names = [f"features.{i}.{kind}" for i in vgg16.TORCHVISION for kind in ("weight", "bias")]
     torch.save(dict(zip(names, parameters, strict=True)), project.root / "data" / "vgg16.pth")
     project.write(
@@ -53,7 +63,6 @@ def real(project):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not hasattr(pixelwise, "Config"), reason="the family is being written")
 def test_real_masks_go_all_the_way(real, call):
     """DAVIS's masks are checked, learnt from in two folds, followed, scored, and laid over frames in the report."""
     status, said, _ = call("data", "check")
@@ -91,3 +100,4 @@ def assert_tracked(folder):
             assert example.groundtruth_masks is not None
             assert example.masks.shape == example.groundtruth_masks.shape == example.frames.shape[:3]
             assert example.groundtruth_masks.any((1, 2)).all()
+            assert {cells.shape[:2] for cells in example.memory.values()} == {(len(example.numbers), 4)}
