@@ -1,7 +1,7 @@
 """The report: build/results -> build/report.
 
     scores.csv         everything measured, a number a row
-    curves.csv         success, precision and EAO curves, a point a row
+    curves.csv         success, precision, EAO and ROC curves, IoU by frame, a point a row
     charts.csv         what the figures of the papers show, a point a row
     sequences.csv      the papers' tables by sequence: of each sequence, our trackers' scores and the paper's
     comparisons.csv    every two trackers by every measure of whole sequences: differences and tests
