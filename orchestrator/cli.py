@@ -216,6 +216,7 @@ class Speeds(StrEnum):
     goturn = "goturn"
     lanes = "lanes"
     measures = "measures"
+    pixelwise = "pixelwise"
     rolo = "rolo"
     shards = "shards"
     train = "train"
