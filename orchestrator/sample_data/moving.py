@@ -43,7 +43,7 @@ VOT2014 = {  # the same happens to classes that are often trained, above, and to
     "hourglass": Scene("hourglass", ("SOB", "CM"), 40, distractors=2),
     "letter": Scene("letter", ("OPR", "FOC"), 40),
 }
-VOT2016 = {  # as many as ten folds need, and two more
+VOT2016 = {  # as many as ten folds need, and two more; the short ones below are for those who learn from them
     "disc1": Scene("disc", ("SV", "CM"), 45),
     "ring1": Scene("ring", ("IV", "FM"), 40),
     "square1": Scene("square", ("IPR",), 45),
@@ -56,6 +56,30 @@ VOT2016 = {  # as many as ten folds need, and two more
     "hourglass1": Scene("hourglass", ("FOC",), 45),
     "gear1": Scene("gear", ("LR", "CM"), 40),
     "letter1": Scene("letter", ("FM", "IV"), 40),
+    "disc2": Scene("disc", ("DEF", "CM"), 25),
+    "ring2": Scene("ring", ("SV", "CM"), 25),
+    "square2": Scene("square", ("BC", "SV"), 25),
+    "triangle2": Scene("triangle", ("IPR", "CM"), 25),
+    "diamond2": Scene("diamond", ("FM", "IV"), 25),
+    "cross2": Scene("cross", ("OPR",), 25, distractors=2),
+    "star2": Scene("star", ("SV", "MB"), 25),
+    "arrow2": Scene("arrow", ("POC", "CM"), 25),
+    "crescent2": Scene("crescent", ("SV", "IPR"), 25),
+    "hourglass2": Scene("hourglass", ("SOB", "CM"), 25),
+    "gear2": Scene("gear", ("SV", "BC"), 25),
+    "letter2": Scene("letter", ("OPR", "CM"), 25),
+    "disc3": Scene("disc", ("FM", "MB"), 25),
+    "ring3": Scene("ring", ("OPR", "IV"), 25),
+    "square3": Scene("square", ("POC", "CM"), 25),
+    "triangle3": Scene("triangle", ("SV", "FM"), 25),
+    "diamond3": Scene("diamond", ("IPR", "SOB"), 25, distractors=2),
+    "cross3": Scene("cross", ("SV", "IPR"), 25),
+    "star3": Scene("star", ("DEF", "CM"), 25),
+    "arrow3": Scene("arrow", ("SV", "BC"), 25),
+    "crescent3": Scene("crescent", ("POC", "IV"), 25),
+    "hourglass3": Scene("hourglass", ("SV", "CM"), 25),
+    "gear3": Scene("gear", ("FM", "IPR"), 25),
+    "letter3": Scene("letter", ("SV", "DEF"), 25),
 }
 ALOV = {  # what happens in the videos of a category
     "01-Light": ("IV",),
@@ -86,7 +110,7 @@ def write_vot2014(folder: Path) -> None:
 
 
 def write_vot2016(folder: Path) -> None:
-    """12 sequences, with .tag files and segmentations in masks/."""
+    """36 sequences, with .tag files and segmentations in masks/."""
     layouts.write_vot(folder, _render(VOT2016, 3000), masks=True)
 
 

@@ -45,8 +45,13 @@ class Model(nn.Module):
         self.memory = Stack(widths.convolutions[-1], widths.memory, side)
         self.full1 = nn.Linear(widths.memory * side * side, widths.units)
         self.full2 = nn.Linear(widths.units + 1, 3)
+        for layer in (*self.convolutions, self.full1):
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
         nn.init.zeros_(self.full2.weight)  # training begins with the anchor in its place
         nn.init.zeros_(self.full2.bias)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # on a CPU twice as fast
 
     def zeros(self, count: int) -> list[State]:
         """States of `count` videos of which nothing was seen."""
@@ -58,7 +63,8 @@ class Model(nn.Module):
         And the last states. theta: s > 0, x, y; see `anchor`.
         """
         shape = maps.shape[:2]
-        features = self.convolutions(maps.flatten(0, 1)[:, None]).unflatten(0, shape)  # (T, N, 64, side, side)
+        images = maps.flatten(0, 1)[:, None].contiguous(memory_format=torch.channels_last)
+        features = self.convolutions(images).unflatten(0, shape)  # (T, N, 64, side, side)
         hidden, states = self.memory(features, states)  # (T, N, 64, side, side)
         full = F.relu(self.full1(hidden.flatten(2)))  # (T, N, 1024)
         shaped = torch.cat([full, aspect.expand(shape)[..., None]], -1)  # (T, N, 1025)
