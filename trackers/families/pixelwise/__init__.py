@@ -152,15 +152,17 @@ def steps(config: Config) -> list[Step]:
     """Section 5.1; see the module."""
     shared = _shared(config)
     if config.network == "FCN":
-        own = [_step("fcn", learning.train_fcn, (*_seen(config), "backbone"), (*LOOKING, "units", "training"))]
+        own = [
+            _step("fcn", learning.train_fcn, (*_seen(config), "backbone"), (*LOOKING, "network", "units", "training"))
+        ]
     elif config.rounds == 0:
-        own = [_step("local-0", learning.train_local, _seen(config), (*LEARNING, "training"))]
+        own = [_step("local-0", learning.train_local, _seen(config), (*LEARNING, "rounds", "training"))]
         if config.stages == "2-stage":
             own.append(_global_0())
     else:
         own = _rounds(config)
     last = tuple(dict.fromkeys(("backbone", *_used(config))))
-    return [*shared, *own, Step("tracker", partial(join, config.stages), last, reads=(), settings=(), seeded=False)]
+    return [*shared, *own, Step("tracker", join, last, reads=(), settings=(), seeded=False)]
 
 
 def _shared(config: Config) -> list[Step]:
@@ -205,14 +207,15 @@ def _rounds(config: Config) -> list[Step]:
         _global_0(),
     ]
     for round in range(1, config.rounds + 1):
+        own = ("rounds",) if round > 1 else ()  # such steps are no part of fewer rounds
         crossed = {number: f"crossed-{round}-{number}" for number in halves}
         before, after = f"global-{round - 1}", f"global-{round}"
         for number, name in crossed.items():
             needs = ("maps", "backbone", halves[number], before)
-            steps.append(_step(name, partial(learning.cross, number), needs, (*tracking, "every")))
-        steps.append(_step(after, learning.update_global, ("maps", before, *crossed.values()), MOVING))
+            steps.append(_step(name, partial(learning.cross, number), needs, (*tracking, *own, "every")))
+        steps.append(_step(after, learning.update_global, ("maps", before, *crossed.values()), (*MOVING, *own)))
         tracked = ("maps", "backbone", after, *crossed.values())
-        updating = (*LEARNING, "attention", "beta", "burn_in")
+        updating = (*LEARNING, "attention", "beta", "burn_in", "rounds")
         if round == config.rounds:
             update = partial(learning.update_local, round)
             steps.append(_step(f"local-{round}", update, tracked, (*updating, "training")))
@@ -232,7 +235,7 @@ def _used(config: Config) -> tuple[str, ...]:
     return (f"local-{config.rounds}", *pointing)
 
 
-def join(stages: str, inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
+def join(inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
     """All models of a tracker in one: names begin with "backbone.", "local.", "global." or "fcn."."""
     return {
         f"{step.partition('-')[0]}.{name}": weight
