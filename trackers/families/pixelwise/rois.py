@@ -85,4 +85,8 @@ def squeezed(mask: np.ndarray, size: int) -> np.ndarray:
     """A mask (height, width) as a map (size, size), bool, for the global model; a target of any size stays visible."""
     small = cv2.resize(mask.astype(np.uint8) * 255, (size, size), interpolation=cv2.INTER_AREA)
     on = small > 127
-    return on if on.any() or not small.any() else small >= small.max()
+    if on.any() or not mask.any():
+        return on
+    if not small.any():  # its share of a pixel is less than a grey level
+        small = cv2.resize(mask.astype(np.float32), (size, size), interpolation=cv2.INTER_AREA)
+    return small >= small.max()
