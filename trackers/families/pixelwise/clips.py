@@ -37,12 +37,14 @@ class Drawing:
     """How clips are drawn. scale: of ROIs, in [1 - scale, 1 + scale]. shift: in pixels of 224 (Section 3.3).
 
     prepared: how many of each video are drawn once, for all halves and folds; None: new ones for each minibatch.
+    mirrored: whether clips are turned over at random, left to right and top to bottom. Ours: a sample has few videos.
     """
 
     length: int = 32
     scale: float = 0.1
     shift: float = 10.0
     prepared: int | None = None
+    mirrored: bool = False
 
     def __post_init__(self) -> None:
         if self.length < 1 or not 0 <= self.scale < 1 or not 0 <= self.shift < float("inf"):
@@ -52,11 +54,15 @@ class Drawing:
 
 
 class Take(NamedTuple):
-    """A clip, not yet looked at. frames: int (T + 1,), the initial one first. windows: int (T + 1, 4) in them."""
+    """A clip, not yet looked at. frames: int (T + 1,), the initial one first. windows: int (T + 1, 4) in them.
+
+    mirrored: of -2 (top to bottom) and -1 (left to right) those in which it is turned over.
+    """
 
     video: int
     frames: np.ndarray
     windows: np.ndarray
+    mirrored: tuple[int, ...] = ()
 
 
 class Clips(NamedTuple):
@@ -94,7 +100,13 @@ def draw(
     scale = rng.uniform(1 - drawing.scale, 1 + drawing.scale, len(frames))
     shift = rng.uniform(-drawing.shift, drawing.shift, (len(frames), 2)) / 224  # shares of the ROI
     side = np.clip(roi.context * longer[frames], roi.least, roi.most)
-    return Take(video, frames, roi.window(centres[before] + shift * side[:, None], longer[frames] * scale))
+    windows = roi.window(centres[before] + shift * side[:, None], longer[frames] * scale)
+    return Take(video, frames, windows, mirrored(rng) if drawing.mirrored else ())
+
+
+def mirrored(rng: np.random.Generator) -> tuple[int, ...]:
+    """Dimensions in which a clip is turned over, at random."""
+    return tuple(dim for dim in (-2, -1) if rng.random() < 0.5)
 
 
 class Looking:
@@ -136,6 +148,8 @@ class Looking:
         whole = torch.tensor([[0, 0, patch.shape[1], patch.shape[0]] for patch in patches])  # (T + 1, 4)
         images = crops.sample_on(self.device, patches, whole, self.size)  # (T + 1, 3, S, S)
         shown = torch.from_numpy(np.stack(masks)).to(self.device)  # (T + 1, S, S)
+        if take.mirrored:
+            images, shown = images.flip(take.mirrored), shown.flip(take.mirrored)
         first, masked = self.backbone.both(images[:1], dilated(shown[:1], self.dilation))
         return self.backbone.pool4(images[1:]), first[0], masked[0], shown[1:]
 

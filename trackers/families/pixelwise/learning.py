@@ -25,6 +25,7 @@ from trackers.families.pixelwise.clips import (
     draw,
     frames_from,
     keep,
+    mirrored,
     unpacked,
     with_noise,
 )
@@ -340,6 +341,9 @@ def _tracked(round: int, inputs: Inputs, config: Config, names: Sequence[str]) -
         for video, frames, own in zip(clips.videos, clips.frames, np.stack(windows, 1), strict=True)
     ]
     videos = sorted({take.video for take in takes})
+    if config.clips.mirrored:
+        rng = np.random.default_rng(inputs.seed)
+        takes += [take._replace(mirrored=mirrored(rng) or (-1,)) for take in takes]
     if config.clips.prepared is not None:
         return Prepared(keep(look, takes, lambda done, total: None), videos, inputs.device)
     by_video = {video: [take for take in takes if take.video == video] for video in videos}
