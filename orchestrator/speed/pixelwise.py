@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
+import gc
+import itertools
 import statistics
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from multiprocessing import get_context
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,9 +15,7 @@ from torch import Tensor, nn
 
 from orchestrator.speed.goturn import sequences
 from trackers.backbones import vgg16
-from trackers.evaluation.lanes import follow
-from trackers.evaluation.protocols import one_pass
-from trackers.evaluation.speed import Stopwatch, TimedTracker, wait_for_gpu
+from trackers.evaluation.speed import Stopwatch, wait_for_gpu
 from trackers.families.pixelwise import Config, attention, learning, segmentation, tracker
 from trackers.families.pixelwise.clips import Clips, Fresh, Looking, Prepared, Take, draw, keep
 from trackers.families.pixelwise.locating import Attention
@@ -28,8 +24,7 @@ from trackers.families.pixelwise.tracking import Pixelwise, Recurrent
 from trackers.masks import RunLengths, of_box
 from trackers.sequence import Sequence
 
-LANES, SIZE = 16, (320, 240)  # sequences, and the size of their frames
-TRACKED = 3  # of these frames
+LANES, SIZE = 16, (320, 240)  # lanes, and the size of their frames
 PAPERS = Config()
 CLIP, BATCH = PAPERS.clips.length, 2  # frames of a clip, clips of a minibatch
 PART = 8  # frames of a clip of which gradients are kept at once, with gradient checkpointing
@@ -38,14 +33,14 @@ PAPERS_RATE = 20.0  # frames per second in all: "more than 20 fps"
 
 
 def measure(repeats: int = 5) -> list[dict[str, Any]]:
-    """Milliseconds a frame of the models, frames per second of tracking; training; peak memory.
+    """Milliseconds a frame of the models, frames per second of tracking without the start; training; peak memory.
 
     Weights are random. The local model is VGG-16 up to pool4 and what follows, on ROIs at hand. Of training: VGG-16
     looks at whole clips at once, against frame by frame (on a CPU it takes images one by one either way); minibatches
-    come from clips prepared beforehand, against looking again at each. What takes half a minute on a CPU is done once
-    in five repeats there. Memory is the peak of a process of its own, or what is allocated on a GPU where there is
-    one: of tracking, what each of 15 further lanes takes, against the first with all weights; of training, what 31
-    further frames of a clip take, with gradient checkpointing against without. Two threads, or a GPU.
+    come from clips prepared beforehand, against looking again at each. On a CPU clips are short there, and it is done
+    once in five repeats. Memory is the most that torch takes at once: for each of 15 further lanes, against the first
+    with all weights; for an update with one clip, beside weights and moments, with gradient checkpointing against
+    without. Two threads, or a GPU where there is one.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     threads = torch.get_num_threads()
@@ -84,10 +79,7 @@ def two_stage(device: str, config: Config = PAPERS) -> Pixelwise:
 
 
 def _models(device: str, repeats: int) -> list[dict[str, Any]]:
-    made = two_stage(device)
-    assert isinstance(made.segmenter, Recurrent)
-    assert isinstance(made.locator, Attention)
-    network, local, attentive = made.backbone, made.segmenter.model, made.locator.model
+    network, local, attentive = _models_of(two_stage(device))
     turns: dict[tuple[str, int], Callable[[], object]] = {}
     for lanes in (1, LANES):
         images = _images(lanes, PAPERS, device)
@@ -116,18 +108,23 @@ def _models(device: str, repeats: int) -> list[dict[str, Any]]:
     ]
 
 
+def begun(made: Pixelwise, lanes: int) -> Callable[[], object]:
+    """Start so many lanes, and give back what tracks another frame of each."""
+    [one] = videos(1, 2, SIZE)
+    made.initialize(range(lanes), [one.frames[0]] * lanes, [one.region(0)] * lanes)
+    images = [one.frames[1]] * lanes
+    return lambda: made.update(range(lanes), images)
+
+
 def _tracking(device: str, repeats: int) -> list[dict[str, Any]]:
-    watched = videos(LANES, TRACKED, SIZE)
-    rates: dict[int, list[float]] = {lanes: [] for lanes in (1, LANES)}
-    made = two_stage(device)
+    turns = {lanes: begun(two_stage(device), lanes) for lanes in (1, LANES)}
+    rates: dict[int, list[float]] = {lanes: [] for lanes in turns}
     for repeat in range(repeats + 1):
-        for lanes, rate in rates.items():
+        for lanes, turn in turns.items():
             watch = Stopwatch(wait_for_gpu)
-            timed = TimedTracker(made, watch)
-            for _ in follow(timed, one_pass, watched[:lanes], lanes, readers=0):
-                pass
-            if repeat:
-                rate.append(timed.frames / watch.seconds)
+            watch.time(turn)
+            if repeat:  # the first turn is to warm up
+                rates[lanes].append(lanes / watch.seconds)
     return [
         _row(f"tracking, {LANES} lanes against one", rates[LANES], rates[1], "frames/s"),
         _row("tracking, one lane, against the paper on its GPU", rates[1], [PAPERS_RATE], "frames/s"),
@@ -135,15 +132,16 @@ def _tracking(device: str, repeats: int) -> list[dict[str, Any]]:
 
 
 def _looking(device: str, repeats: int) -> list[dict[str, Any]]:
-    network, images = two_stage(device).backbone, _images(CLIP, PAPERS, device)
+    network, length = two_stage(device).backbone, _short(device).clips.length
+    images = _images(length, PAPERS, device)
     rates = _rates(
         lambda: network.pool4(images),
         lambda: torch.cat([network.pool4(image) for image in images.split(1)]),
-        CLIP,
+        length,
         device,
         repeats,
     )
-    return [_row(f"looking at a clip of {CLIP} frames, at once against frame by frame", *rates, "frames/s")]
+    return [_row(f"looking at a clip of {length} frames, at once against frame by frame", *rates, "frames/s")]
 
 
 def clips(device: str, config: Config = PAPERS) -> tuple[Prepared, Fresh]:
@@ -160,17 +158,23 @@ def clips(device: str, config: Config = PAPERS) -> tuple[Prepared, Fresh]:
 
 
 def _minibatches(device: str, repeats: int) -> list[dict[str, Any]]:
-    prepared, fresh = clips(device)
-    update, rng = _update(learning.local_model(PAPERS).to(device)), np.random.default_rng(0)
+    config = _short(device)
+    prepared, fresh = clips(device, config)
+    update, rng = _update(learning.local_model(config).to(device)), np.random.default_rng(0)
     making = _rates(lambda: prepared.batch(BATCH, rng), lambda: fresh.batch(BATCH, rng), BATCH, device, repeats)
     training = _rates(
         lambda: update(prepared.batch(BATCH, rng)), lambda: update(fresh.batch(BATCH, rng)), BATCH, device, repeats
     )
-    what = f"minibatches of {BATCH} clips of {CLIP} frames, prepared against looked at again"
+    what = f"minibatches of {BATCH} clips of {config.clips.length} frames, prepared against looked at again"
     return [
         _row(f"making {what}", *making, "clips/s"),
         _row(f"training the local model, {what}", *training, "clips/s"),
     ]
+
+
+def _short(device: str) -> Config:
+    """The paper's settings; on a CPU with a quarter of a clip, which takes as long for each frame."""
+    return PAPERS if device == "cuda" else replace(PAPERS, clips=replace(PAPERS.clips, length=CLIP // 4))
 
 
 def _update(model: segmentation.Model) -> Callable[[Clips], None]:
@@ -178,9 +182,9 @@ def _update(model: segmentation.Model) -> Callable[[Clips], None]:
 
     def update(some: Clips) -> None:
         logits, _ = model(some.features, model.start(some.first, some.masked))
-        optimizer.zero_grad(set_to_none=True)
         segmentation_cost(logits, some.masks.float())["loss"].backward()
         optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
 
     return update
 
@@ -201,65 +205,57 @@ def _rates(
 
 
 def _memory(device: str) -> list[dict[str, Any]]:
-    one, all_lanes = (alone(tracking_memory, device, lanes) for lanes in (1, LANES))
-    parts, whole = (
-        alone(training_memory, device, CLIP, remembered) - alone(training_memory, device, 1, remembered)
-        for remembered in (PART, None)
+    one, many = (tracking_memory(device, lanes) for lanes in (1, LANES))
+    weights = (
+        sum(tensor.nbytes for part in _models_of(two_stage(device)) for tensor in part.state_dict().values()) / 1e6
     )
-    further = f"each of {LANES - 1} further lanes against the first, weights and all"
-    checkpointed = f"{CLIP - 1} further frames of a clip, gradients in parts of {PART} against all kept"
+    parts, whole = (training_memory(device, PAPERS, remembered) for remembered in (PART, None))
+    further = f"each of {LANES - 1} further lanes, against the first with {weights:.0f} MB of weights"
+    clip = f"an update with a clip of {CLIP} frames, in parts of {PART} against all at once"
     return [
-        _row(f"memory of tracking, {further}", [(all_lanes - one) / (LANES - 1)], [one], "MB"),
-        _row(f"memory of training the local model, {checkpointed}", [parts], [whole], "MB"),
+        _row(f"memory of tracking, {further}", [(many - one) / (LANES - 1)], [weights + one], "MB"),
+        _row(f"memory of training the local model, {clip}", [parts], [whole], "MB"),
     ]
 
 
-def alone(work: Callable[..., float], *arguments: object) -> float:
-    """What a function gives in a process of its own, whose memory nothing else has been in."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(work, *arguments).result()
-
-
 def tracking_memory(device: str, lanes: int) -> float:
-    """What a tracker of so many lanes takes at most while it works, MB: weights, states, and what is between them."""
-    watched = videos(lanes, TRACKED, SIZE)
-    before = peak(device)
+    """What starting and tracking so many lanes takes at most, MB, beside the weights."""
     made = two_stage(device)
-    forget_peak(device)
-    for _ in follow(made, one_pass, watched, lanes, readers=0):
-        pass
-    return peak(device) - before
+    return most_memory(lambda: begun(made, lanes)(), device)
 
 
-def training_memory(device: str, length: int, remembered: int | None) -> float:
-    """What learning from a clip of so many frames takes at most, MB, with weights and their moments."""
-    config = replace(PAPERS, remembered=remembered)
-    first, masked, *features = _features(length + 2, 1, config, device)
-    masks = torch.zeros(length, 1, config.size, config.size, dtype=torch.bool, device=device)
+def training_memory(device: str, config: Config, remembered: int | None) -> float:
+    """What an update with one clip takes at most, MB, gradients and all, beside the clip, weights and their moments."""
+    config = replace(config, remembered=remembered)
+    first, masked, *features = _features(config.clips.length + 2, 1, config, device)
+    masks = torch.zeros(len(features), 1, config.size, config.size, dtype=torch.bool, device=device)
     whole = Clips(torch.stack(features), first, masked, masks, torch.zeros(1, dtype=torch.int64))
-    before = peak(device)
     update = _update(learning.local_model(config).to(device))
     update(whole._replace(features=whole.features[:1], masks=masks[:1]))  # moments are made
-    forget_peak(device)
-    update(whole)
-    return peak(device) - before
+    return most_memory(lambda: update(whole), device)
 
 
-def peak(device: str) -> float:
-    """The most memory that this process has had since `forget_peak`, MB: on the GPU, or, on Linux, in all."""
+def most_memory(work: Callable[[], object], device: str) -> float:
+    """The most that torch takes at once while something is done, MB, beside what there was before."""
+    gc.collect()
     if device == "cuda":
-        return torch.cuda.max_memory_allocated() / 1e6
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    assert found is not None
-    return int(found[1]) * 1024 / 1e6
-
-
-def forget_peak(device: str) -> None:
-    """From now on, the peak is that of what is there and of what comes."""
-    if device == "cuda":
+        before = torch.cuda.memory_allocated()
         torch.cuda.reset_peak_memory_stats()
-    else:
-        Path("/proc/self/clear_refs").write_text("5")  # see proc(5)
+        work()
+        return (torch.cuda.max_memory_allocated() - before) / 1e6
+    # Of a process as a whole, the peak differs from run to run by more than a lane takes.
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as watched:
+        work()
+    assert watched.profiler is not None
+    events = [event for event in watched.profiler.kineto_results.events() if event.name() == "[memory]"]
+    changes = [event.nbytes() for event in sorted(events, key=lambda event: event.start_ns())]
+    return max(itertools.accumulate(changes), default=0) / 1e6
+
+
+def _models_of(made: Pixelwise) -> tuple[vgg16.VGG16, segmentation.Model, attention.Model]:
+    assert isinstance(made.segmenter, Recurrent)
+    assert isinstance(made.locator, Attention)
+    return made.backbone, made.segmenter.model, made.locator.model
 
 
 def _images(count: int, config: Config, device: str) -> Tensor:

@@ -1,7 +1,8 @@
-import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from orchestrator.speed import pixelwise
 from trackers.backbones import vgg16
@@ -41,14 +42,22 @@ def test_both_sides_train_on_clips_of_the_same_videos():
         assert clips.features.std() > 0
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux, which tells the peak of memory")
-def test_peaks_are_forgotten():
-    """The peak is the most memory there was since it was last forgotten, not what is left of it."""
-    pixelwise.forget_peak("cpu")
-    before = pixelwise.peak("cpu")
-    taken = np.ones(100_000_000, np.uint8)
-    del taken
-    grown = pixelwise.peak("cpu")
-    pixelwise.forget_peak("cpu")
-    assert grown > before + 80
-    assert pixelwise.peak("cpu") < grown - 80
+@pytest.mark.slow  # torch's profiler takes two seconds to begin
+def test_the_most_memory_is_that_of_what_is_held_at_once():
+    """Of 8 MB that are given back before 12 and 4 are taken, the most is 16; what was there before does not count."""
+    before = torch.ones(1_000_000)
+
+    def work():
+        torch.ones(2_000_000)
+        kept = torch.ones(3_000_000)
+        return kept[:1_000_000] + before
+
+    assert pixelwise.most_memory(work, "cpu") == 16
+
+
+@pytest.mark.slow
+def test_checkpoints_save_memory():
+    """Gradients in parts take less memory than all at once."""
+    config = replace(SMALL, clips=Drawing(length=24))
+    parts, whole = (pixelwise.training_memory("cpu", config, remembered) for remembered in (4, None))
+    assert parts < whole / 2
