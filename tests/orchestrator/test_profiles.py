@@ -9,7 +9,9 @@ from orchestrator.params import PROFILES, load
 from orchestrator.report import paper
 from trackers.backbones import yolo
 from trackers.benchmarks import otb
-from trackers.families import goturn, kcf, rectracker, rolo
+from trackers.evaluation.folds import folds
+from trackers.families import goturn, kcf, pixelwise, rectracker, rolo
+from trackers.families.pixelwise import losses
 
 PAPER = load(PROFILES / "paper.yaml")
 STUDIES = {study.name: study for study in PAPER.studies}
@@ -17,6 +19,7 @@ STUDY = STUDIES["rectracker"]
 TRACKERS = {variant.name: variant.config for variant in STUDY.trackers}
 GOTURNS = {variant.name: variant.config for variant in STUDIES["goturn"].trackers}
 ROLOS = {variant.name: variant.config for variant in STUDIES["rolo"].trackers}
+PIXELWISE = {variant.name: variant.config for variant in STUDIES["pixelwise"].trackers}
 
 # What Gan et al. 2015 print, in their words.
 FRAMES = {  # Section 4
@@ -96,6 +99,40 @@ TRIED = {  # Sections 4.4 and 5, and the authors' code
     "auxiliary cost to the objective function": ("ROLO-Auxiliary", {"auxiliary": 1.0}),
     "two stacked LSTMs": ("ROLO-Stacked", {"regress": "both"}),
     "find_best_location": ("ROLO-Released", {"released": True}),
+}
+# What Song et al. 2017 print, in their words.
+PRINTED = {
+    "a VGG network": ("backbone.widths", (64, 128, 256, 512, 512)),  # Section 3.1
+    "F-CNN x2, 512": ("local.features", 512),  # Table 1
+    "M-CNN x2, 1024: the states of two layers": ("local.memory", 1024 / 4),
+    "Local model, ConvLSTM x2, 256": ("local.memory", 256),
+    "Decov -1 to -4: 128, 64, 32, 1": ("local.deconvolutions", (128, 64, 32)),
+    "layer 1 x2 to layer 4 x2: 8, 16, 32, 64": ("attention.convolutions", (8, 16, 32, 64)),
+    "Global model, ConvLSTM x2, 64": ("attention.memory", 64),
+    "full 1: 1024": ("attention.units", 1024),
+    "the input segmentation map to global model is resized to 224 x 224": ("map_size", 224),  # Section 2
+    "resize all ROI images to 224 x 224": ("size", 224),  # Section 3.3, as the seven below
+    "twice the longer length of the object": ("roi.context", 2.0),
+    "truncated to within the range of [56": ("roi.least", 56),
+    "672]": ("roi.most", 672),
+    "the location is set according to the object mask at frame t - 5": ("roi.delay", 5),
+    "random scaling is set in the range of [0.9, 1.1]": ("clips.scale", 0.1),
+    "spatial shift [-10, 10] pixels": ("clips.shift", 10.0),
+    "replace the ROI image at a randomly chosen time": ("noise", True),
+    "element-wise cross entropy loss: L(p, y) = sum_i": ("cross_entropy", "sum"),  # Eq. 2
+    "setting i = 5 works best": ("burn_in", 5),  # Section 4, as the next
+    "for a total sequence length of 32": ("clips.length", 32),
+    "shrink dilation kernel size every ten thousand iterations": ("dilation_shrinks", 10_000),  # Section 5.1
+    "steps 3 to 5, once": ("rounds", 1),
+    "the decay rate beta is set at 0.8": ("beta", 0.8),  # Section 5.3
+}
+COMPARED = {  # Sections 3.4, 5.1 and 5.3: what each is, and from which other it differs in that alone
+    "steps 1 and 2 alone": ("2-stage-First", "2-stage ConvLSTM", {"rounds": 0}),
+    "replaces the global model": ("1-stage ConvLSTM", "2-stage ConvLSTM", {"stages": "1-stage"}),
+    "FCN based tracking uses the same approach": ("FCN", "1-stage ConvLSTM", {"network": "FCN"}),
+    "using the ground truth label": ("ConvLSTM-Near", "2-stage-First", {"stages": "near"}),
+    "without randomly replaced frame": ("ConvLSTM-Near-Clean", "ConvLSTM-Near", {"noise": False}),
+    "provided with the same ROI sequences": ("FCN-Near", "FCN", {"stages": "near"}),
 }
 
 
@@ -191,6 +228,58 @@ def test_otb_30_is_parted_in_22_and_8():
     assert {*train, *test} == set(whole)
 
 
+@pytest.mark.parametrize("words", PRINTED)
+def test_the_paper_profile_has_the_pixelwise_models(words):
+    """Each number that Song et al. print of their models and their training stands in the `paper` profile."""
+    path, printed = PRINTED[words]
+    assert value(PIXELWISE["2-stage ConvLSTM"], path) == printed
+
+
+@pytest.mark.parametrize("words", COMPARED)
+def test_what_is_compared_pixel_by_pixel_differs_in_one_thing(words):
+    """Each model that Song et al. compare differs from another in what they say, and in nothing else."""
+    name, other, changed = COMPARED[words]
+    assert PIXELWISE[name] == replace(PIXELWISE[other], **changed)
+
+
+def test_the_untrained_models_are_the_same_models():
+    """The floor of the pixel-wise study differs from the first round's models in that nothing is learnt."""
+    first, untrained = PIXELWISE["2-stage-First"], PIXELWISE["2-stage-Untrained"]
+    assert untrained.training.epochs == untrained.attention_training.epochs == 0
+    assert replace(untrained, training=first.training, attention_training=first.attention_training) == first
+
+
+def test_total_variation_counts_as_printed():
+    """ "beta = 1000 and lambda = 1e-4 was found to achieve the best performance" (Song et al., 3.3, of Eq. 2)."""
+    assert (losses.LARGEST_VARIATION, losses.VARIATION) == (1000, 1e-4)
+    assert PIXELWISE["2-stage ConvLSTM"].smoothness == losses.VARIATION  # of Eq. 4, which has a lambda as well
+
+
+def test_60_videos_are_tested_in_ten_folds():
+    """ "Each fold contains 54 videos in the training set and the other 6 videos in the testing set" (3.3)."""
+    for experiment in STUDIES["pixelwise"].experiments:
+        assert (experiment.folds, experiment.roles) == (10, {"videos": "VOT2016-masks"})
+        assert {len(tested) for tested in folds(map(str, range(60)), 10, experiment.fold_seed)} == {6}
+
+
+def test_videos_are_cut_or_upsampled_to_the_printed_lengths():
+    """Tables 2 and 3 are of the same videos at "test sequence length" 20, 40, 80 and 160, at both thresholds."""
+    [tables] = [one for one in STUDIES["pixelwise"].experiments if one.protocols == ("one_pass",)]
+    whole = PAPER.datasets["VOT2016-masks"]
+    assert (whole.format, whole.config.regions, whole.clip) == ("vot", "masks", None)
+    assert {PAPER.datasets[name].clip: PAPER.datasets[name] for name in tables.test} == {
+        length: replace(whole, name=f"VOT2016-{length}", clip=length) for length in (20, 40, 80, 160)
+    }
+    assert {"mask_iou_above_40", "mask_iou_above_70"} <= set(tables.measures)
+
+
+def test_1200_clips_are_sampled():
+    """ "1200 randomly sampled video clips in the testing set" (3.4) are 20 of each of 60 videos."""
+    [figure] = [one for one in STUDIES["pixelwise"].experiments if one.protocols == ("random_clips",)]
+    assert figure.clips * 60 == 1200
+    assert set(figure.trackers) == {"ConvLSTM-Near", "ConvLSTM-Near-Clean", "FCN-Near"}
+
+
 def test_still_images_are_filtered_as_printed():
     """Objects that fill "at least 66% of the size of the image in either dimension" are no training examples (5.1)."""
     [experiment] = STUDIES["goturn"].experiments
@@ -204,9 +293,9 @@ def test_a_training_set_has_3200000_examples():
 
 
 def test_defaults_are_the_papers():
-    """A family without settings is the paper's: RecTracker-ID, GOTURN, ROLO, and KCF with the HOG of its own paper."""
-    full = GOTURNS["GOTURN"]  # but for the file of its convolutional weights
-    assert replace(full, backbone=replace(full.backbone, weights=None)) == goturn.Config()
+    """A family without settings is its paper's full method; KCF has the HOG of its own paper."""
+    for full, defaults in ((GOTURNS["GOTURN"], goturn.Config()), (PIXELWISE["2-stage ConvLSTM"], pixelwise.Config())):
+        assert replace(full, backbone=replace(full.backbone, weights=None)) == defaults  # no file of weights
     assert TRACKERS["RecTracker-ID"] == rectracker.Config()
     assert ROLOS["ROLO"] == rolo.Config()
     assert kcf.tracker(TRACKERS["KerCorrTracker"], {}, "cpu").config == kcf.tracker(kcf.Config(), {}, "cpu").config
@@ -245,6 +334,8 @@ def test_every_number_names_its_section():
     text = (PROFILES / "paper.yaml").read_text()
     named = ("length", "size", "step", "scale_change", "intensity", "sequences", "filters", "stride", "units", "batch")
     named += ("grid", "boxes", "regress", "steps", "learn_from", "side")
+    named += ("map_size", "context", "least", "most", "delay", "scale", "shift", "noise", "memory", "rounds", "beta")
+    named += ("deconvolutions", "convolutions", "burn_in", "dilation_shrinks", "folds", "clips", "stages")
     for line in text.splitlines():
         if line.startswith(" ") and line.strip().partition(":")[0] in named:
             assert any(word in line for word in ("Section", "Appendix", "Table", "the authors' code")), line
