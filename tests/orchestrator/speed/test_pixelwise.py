@@ -58,6 +58,6 @@ def test_the_most_memory_is_that_of_what_is_held_at_once():
 @pytest.mark.slow
 def test_checkpoints_save_memory():
     """Gradients in parts take less memory than all at once."""
-    config = replace(SMALL, clips=Drawing(length=24))
+    config = replace(SMALL, local=segmentation.Widths(16, 8, (16, 16, 16)), clips=Drawing(length=24))
     parts, whole = (pixelwise.training_memory("cpu", config, remembered) for remembered in (4, None))
     assert parts < whole / 2
