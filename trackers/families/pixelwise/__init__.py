@@ -55,7 +55,9 @@ CHOICES = {
     "stages": ("2-stage", "1-stage", "near"),
     "cross_entropy": ("sum", "mean"),
 }
-LOOKING = ("backbone", "size", "roi", "clips", "grown", "map_size")  # settings by which clips are seen
+# Settings by which clips are seen. A step's settings are a Config by themselves, the others at their defaults: burn_in
+# stands beside clips, which must not be shorter.
+LOOKING = ("backbone", "size", "roi", "clips", "burn_in", "grown", "map_size")
 LEARNING = (*LOOKING, "local", "remembered", "noise", "cross_entropy")  # and the local model learns from them
 
 
@@ -124,12 +126,12 @@ class Config:
             raise ValueError(f"remembered: expected at least 1 frame, got {self.remembered}")
         if self.size < 2 * REDUCED or self.size % REDUCED:
             raise ValueError(f"size: expected a multiple of {REDUCED}, from {2 * REDUCED} on, got {self.size}")
-        reduced = 2 ** len(self.attention.convolutions)
-        if self.map_size < reduced or self.map_size % math.lcm(reduced, 8):
-            raise ValueError(f"map_size: expected a multiple of {math.lcm(reduced, 8)}, got {self.map_size}")
+        reduced = math.lcm(2 ** len(self.attention.convolutions), 16)  # 16 by the default ones, see LOOKING
+        if self.map_size < reduced or self.map_size % reduced:
+            raise ValueError(f"map_size: expected a multiple of {reduced}, got {self.map_size}")
         if self.burn_in > self.clips.length:
             raise ValueError(f"burn_in: expected at most clips.length, {self.clips.length}, got {self.burn_in}")
-        if self.noise and min(self.training.batch, self.halves.batch) < 2:
+        if self.network == "ConvLSTM" and self.noise and min(self.training.batch, self.halves.batch) < 2:
             raise ValueError("noise: expected minibatches of 2 clips or more, as noise frames are of another, got 1")
         for name in ("foreground", "smoothness", "moved"):
             if not 0 <= getattr(self, name) < math.inf:
@@ -201,7 +203,7 @@ def _global_0() -> Step:
 
 def _rounds(config: Config) -> list[Step]:
     halves = {number: f"half-{number}" for number in (1, 2)}
-    early, tracking = (*LEARNING, "halves"), (*LOOKING, "local", "attention", "beta", "burn_in")
+    early, tracking = (*LEARNING, "halves"), (*LOOKING, "local", "attention", "beta")
     steps = [
         *(_step(name, partial(learning.train_half, number), _seen(config), early) for number, name in halves.items()),
         _global_0(),
@@ -215,7 +217,7 @@ def _rounds(config: Config) -> list[Step]:
             steps.append(_step(name, partial(learning.cross, number), needs, (*tracking, *own, "every")))
         steps.append(_step(after, learning.update_global, ("maps", before, *crossed.values()), (*MOVING, *own)))
         tracked = ("maps", "backbone", after, *crossed.values())
-        updating = (*LEARNING, "attention", "beta", "burn_in", "rounds")
+        updating = (*LEARNING, "attention", "beta", "rounds")
         if round == config.rounds:
             update = partial(learning.update_local, round)
             steps.append(_step(f"local-{round}", update, tracked, (*updating, "training")))
