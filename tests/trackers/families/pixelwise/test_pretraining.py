@@ -28,7 +28,7 @@ def seen(pictures, context=(2.0, 2.0), seed=0, size=64):
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("order", [1, -1])
 def test_parts_have_the_class_of_what_is_there(order, seed):
-    """Where a part's 4 x 4 pixels are of one grey level, as most are, this is its class: of two boxes, the smaller's."""
+    """Where a part's pixels are of one grey level, as most are, this is its class: of two boxes, the smaller's."""
     pictures = painted((0, (20, 16, 44, 60)), (1, (34, 40, 20, 18)))  # the smaller upon the larger
     boxes, labels = pictures.boxes[0][::order], pictures.labels[0][::order]
     pictures = dataclasses.replace(pictures, boxes=[boxes], labels=[labels])
@@ -94,7 +94,7 @@ class Curves(Silent):
 
 
 def test_weights_are_the_backbones_alone(data, small):
-    """They fit VGG-16, and pool4 has the mean 1 of what was learnt from; accuracy is told, of images held out."""
+    """They fit VGG-16; accuracy is told, of images held out; and the same seed gives the same weights."""
     config, curves = small(), Curves()
     pictures = Pictures.of(data["images"], Silent())
     weights = pretrain(pictures, config.backbone, 32, config.pretraining, 1, "cpu", curves)
