@@ -46,7 +46,7 @@ from trackers.families.pixelwise.locating import Centroid, Locator, Near
 from trackers.families.pixelwise.pretraining import Pretraining
 from trackers.families.pixelwise.rois import ROI
 from trackers.families.pixelwise.segmentation import REDUCED
-from trackers.families.pixelwise.tracking import Pixelwise, Recurrent, Refined, Segmenter
+from trackers.families.pixelwise.tracking import Pixelwise, Refined, Segmenter
 from trackers.tracker import Tracker
 from trackers.training import Inputs, Reporter, Step, Training, Weights
 
@@ -261,8 +261,6 @@ def tracker(config: Config, weights: Weights, device: str) -> Tracker:
         baseline.load_state_dict(parts["fcn"])
         segmenter = Refined(baseline, config.refining, device)
     else:
-        local = learning.local_model(config)
-        local.load_state_dict(parts["local"])
-        segmenter = Recurrent(local, device)
+        segmenter = learning.recurrent(config, parts["local"], device)
     network = learning.backbone(config, parts["backbone"], device)
     return Pixelwise(network, segmenter, locator, config.roi, config.size, config.grown, device)

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from trackers import inference
 from trackers.backbones import vgg16
 from trackers.evaluation.clips import picked
 from trackers.evaluation.lanes import follow
@@ -367,14 +368,22 @@ def backbone(config: Config, weights: Weights, device: str) -> vgg16.VGG16:
     """VGG-16, which learns no more."""
     network = vgg16.VGG16(config.backbone)
     network.load_state_dict(dict(weights))
-    return network.to(device).eval().requires_grad_(False)
+    network.to(device).eval().requires_grad_(False)
+    return network.on_cpu() if device == "cpu" else network
+
+
+def recurrent(config: Config, weights: Weights, device: str) -> Recurrent:
+    """The local model, of these weights, at work."""
+    model = local_model(config)
+    model.load_state_dict(dict(weights))
+    if device == "cpu":
+        inference.on_cpu(model)
+    return Recurrent(model, device)
 
 
 def two_stage(config: Config, frozen: Weights, local: Weights, pointing: Weights, device: str) -> Pixelwise:
     """Algorithm 1, of these weights."""
-    model = local_model(config)
-    model.load_state_dict(dict(local))
-    locator = _attention(config, pointing, device)
+    locator, segmenter = _attention(config, pointing, device), recurrent(config, local, device)
     return Pixelwise(
         backbone(config, frozen, device),
         Recurrent(model, device),

@@ -169,6 +169,9 @@ def stacked(states: Sequence[list[State]]) -> list[State]:
 
 
 def split(states: list[State]) -> list[list[State]]:
-    """Undoes `stacked`."""
+    """Undoes `stacked`; copies, so that no lane keeps the memory of all."""
     count = len(states[0].hidden)
-    return [[State(layer.hidden[i : i + 1], layer.cell[i : i + 1]) for layer in states] for i in range(count)]
+    return [
+        [State(layer.hidden[i : i + 1].clone(), layer.cell[i : i + 1].clone()) for layer in states]
+        for i in range(count)
+    ]
