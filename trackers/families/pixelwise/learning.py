@@ -386,7 +386,7 @@ def two_stage(config: Config, frozen: Weights, local: Weights, pointing: Weights
     locator, segmenter = _attention(config, pointing, device), recurrent(config, local, device)
     return Pixelwise(
         backbone(config, frozen, device),
-        Recurrent(model, device),
+        segmenter,
         locator,
         config.roi,
         config.size,
