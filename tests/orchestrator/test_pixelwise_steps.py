@@ -1,0 +1,88 @@
+import json
+
+import pytest
+import yaml
+
+from orchestrator import lineage, plan
+from orchestrator.jobs import Data
+from orchestrator.params import PROFILES, load
+
+FOLDS = 2
+
+
+@pytest.fixture
+def sample():
+    """The sample's study of a family whose training is a graph of many steps, in folds."""
+    params = yaml.safe_load((PROFILES / "sample.yaml").read_text())
+    params["studies"] = {"pixelwise": params["studies"]["pixelwise"]}
+    for experiment in params["studies"]["pixelwise"]["experiments"]:
+        experiment["folds"] = FOLDS
+    return params
+
+
+@pytest.fixture
+def keys(tmp_path):
+    """Plans; keys of jobs by tracker, fold and step."""
+
+    def make(params):
+        path = tmp_path / "params.json"
+        path.write_text(json.dumps(params))
+        sources = plan.Sources(lambda root: Data(root, str(root)), lineage.fingerprint)
+        trials = plan.plan(load(path), sources)
+        return {(t.tracker, t.fold): {step: job.key for step, job in t.training.items()} for t in trials if t.training}
+
+    return make
+
+
+def test_folds_and_variants_share_their_preparation(sample, keys):
+    """Maps, backbone and clips are one job each, whatever is learnt from them."""
+    found = keys(sample)
+    assert {fold for _, fold in found} == set(range(FOLDS))
+    for step in ("maps", "backbone", "clips"):
+        assert len({steps[step] for steps in found.values() if step in steps}) == 1
+
+
+def test_variants_share_what_they_agree_on(sample, keys):
+    """1-stage is the local model of 2-stage; what is compared without updates is one local model, and one FCN."""
+    found = keys(sample)
+    for fold in range(FOLDS):
+        full, one, first = (found[name, fold] for name in ("2-stage ConvLSTM", "1-stage ConvLSTM", "2-stage-First"))
+        assert {step for step in full if full[step] != one.get(step)} == {"tracker"}
+        assert first["global-0"] == full["global-0"]
+        near, clean = found["ConvLSTM-Near", fold], found["ConvLSTM-Near-Clean", fold]
+        assert near["local-0"] == first["local-0"] != clean["local-0"]
+        assert found["FCN", fold]["fcn"] == found["FCN-Near", fold]["fcn"]
+
+
+def test_every_fold_learns_anew(sample, keys):
+    """No step that learns from videos is one job for two folds."""
+    found = keys(sample)
+    for tracker in {tracker for tracker, _ in found}:
+        one, other = found[tracker, 0], found[tracker, 1]
+        assert {step for step in one if one[step] == other[step]} <= {"maps", "backbone", "clips"}
+
+
+@pytest.mark.parametrize(
+    ("change", "again"),
+    [
+        ({"beta": 0.37}, {"crossed-1-1", "crossed-1-2", "global-1", "local-1"}),
+        ({"moved": 0.37}, {"global-0", "crossed-1-1", "crossed-1-2", "global-1", "local-1"}),
+        ({"every": 17}, {"crossed-1-1", "crossed-1-2", "global-1", "local-1"}),
+        ({"units": 37}, set()),
+        ({"remembered": 7}, {"half-1", "half-2", "crossed-1-1", "crossed-1-2", "global-1", "local-1"}),
+    ],
+)
+def test_a_setting_redoes_what_depends_on_it(change, again, sample, keys):
+    """The steps that use it, those that need them, and no others."""
+    before = keys(sample)["2-stage ConvLSTM", 0]
+    sample["studies"]["pixelwise"]["trackers"]["2-stage ConvLSTM"].update(change)
+    after = keys(sample)["2-stage ConvLSTM", 0]
+    assert {step for step in before if before[step] != after[step]} == again | ({"tracker"} if again else set())
+
+
+def test_a_further_round_goes_on_from_the_one_before(sample, keys):
+    """With another round, all that was done of the first one stays, but its final local model."""
+    before = keys(sample)["2-stage ConvLSTM", 0]
+    sample["studies"]["pixelwise"]["trackers"]["2-stage ConvLSTM"]["rounds"] = 2
+    after = keys(sample)["2-stage ConvLSTM", 0]
+    assert {step for step in before if before[step] != after.get(step)} == {"local-1", "tracker"}
