@@ -26,7 +26,9 @@ def measured(project, tmp_path, monkeypatch):
 
     conducted = folds.conduct
     monkeypatch.setattr(folds, "conduct", conduct)
-    return folds.Project(tmp_path / "speed", {"family": "toy.halves", "updates": 1}, sequences=2, length=3), ran
+    return folds.Project(
+        tmp_path / "speed", {"family": "toy.halves", "updates": 1}, "train", sequences=2, length=3
+    ), ran
 
 
 def test_each_time_all_folds_are_run(measured):
