@@ -64,6 +64,8 @@ def test_first_states_are_bounded():
     for states in (made.start(first, masked), made.start(1000 * first, -1000 * masked)):
         assert len(states) == 2
         assert all(part.shape == (2, 3, 2, 2) and part.abs().max() <= 1 for state in states for part in state)
+    parts = [part for state in made.start(first, masked) for part in state]
+    assert not any(torch.equal(one, other) for i, one in enumerate(parts) for other in parts[:i])  # each has its own
 
 
 def test_first_states_see_frame_and_target():
