@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from orchestrator import plan
+from orchestrator.jobs import Data
 from orchestrator.params import PROFILES, load
 from orchestrator.report import paper
 from trackers.backbones import yolo
@@ -260,6 +263,18 @@ def test_60_videos_are_tested_in_ten_folds():
     for experiment in STUDIES["pixelwise"].experiments:
         assert (experiment.folds, experiment.roles) == (10, {"videos": "VOT2016-masks"})
         assert {len(tested) for tested in folds(map(str, range(60)), 10, experiment.fold_seed)} == {6}
+
+
+def test_each_fold_trains_its_own_models():
+    """ "On each of the data fold we perform our training" (5.1): all but what is shared is a job of each of ten."""
+    sources = plan.Sources(lambda root: Data(root, str(root)), lambda modules: {})
+    trials = plan.plan(replace(PAPER, studies=(STUDIES["pixelwise"],)), sources)
+    assert len(trials) == len(PIXELWISE) * 10
+    jobs = {job.key: step for trial in trials for step, job in trial.training.items()}
+    shared, halves = {"maps": 1, "backbone": 1}, {"half-1": 10, "half-2": 10, "crossed-1-1": 10, "crossed-1-2": 10}
+    final = {"global-1": 10, "local-1": 10, "fcn": 10, "tracker": 7 * 10}  # one for both FCNs
+    untrained_too = {"global-0": 2 * 10, "local-0": 3 * 10}  # local-0: as trained without noise frames, as well
+    assert Counter(jobs.values()) == {**shared, **halves, **final, **untrained_too}
 
 
 def test_videos_are_cut_or_upsampled_to_the_printed_lengths():
