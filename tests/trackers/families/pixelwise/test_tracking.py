@@ -3,10 +3,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from trackers.backbones import vgg16
 from trackers.evaluation.lanes import follow
 from trackers.evaluation.protocols import one_pass
-from trackers.families.pixelwise import fcn, learning, rois, tracker
-from trackers.families.pixelwise.tracking import Refined
+from trackers.families.pixelwise import fcn, learning, rois, segmentation, tracker
+from trackers.families.pixelwise.locating import Centroid
+from trackers.families.pixelwise.tracking import Pixelwise, Recurrent, Refined
+from trackers.inference import MinimalFiltering
 from trackers.sequence import Sequence
 
 KINDS = {
@@ -215,3 +218,28 @@ def test_without_iterations_it_is_as_it_was_trained(small):
     one, (first, masks) = refined(small(), 0), seen(2)
     one.start([0, 1], first, first, masks)
     torch.testing.assert_close(one([0, 1], first), one.model(first))
+
+
+def test_what_is_faster_on_a_cpu_says_the_same(small, random_weights, videos):
+    """Models wide enough to be computed by minimal filtering, and the same as they learn, tell the same to 1e-4."""
+    config = small(
+        stages="1-stage",
+        backbone=vgg16.Config((2, 2, 128, 128, 4)),
+        local=segmentation.Widths(128, 2, (2, 2, 2)),
+        size=64,
+    )
+    weights, said = random_weights(config), []
+    fast = tracker(config, weights, "cpu")
+    plain = learning.local_model(config)
+    plain.load_state_dict({n.removeprefix("local."): w for n, w in weights.items() if n.startswith("local.")})
+    backbone = vgg16.VGG16(config.backbone)
+    backbone.load_state_dict({n.removeprefix("backbone."): w for n, w in weights.items() if n.startswith("backbone.")})
+    slow = Pixelwise(backbone, Recurrent(plain, "cpu"), Centroid(config.roi), config.roi, 64, config.grown, "cpu")
+    for one in (fast, slow):
+        start(one, [0], videos[:1])
+        one.update([0], [videos[0].frames[1]])
+        said.append(one.soft([0])[0].probabilities)
+    for network in (fast.backbone, fast.segmenter.model):
+        assert any(isinstance(layer, MinimalFiltering) for layer in network.modules())
+    np.testing.assert_allclose(*said, atol=1e-4)
+    assert np.ptp(said[0]) > 0.01
