@@ -18,17 +18,18 @@ The steps of one round, each a job:
     global-0                  2: the global model on groundtruth
     crossed-1-1, crossed-1-2  3: half-1 and half-2 with global-0, each on the other half
     global-1                  4: the global model on their predictions
-    local-1                   5: the local model on the ROIs that global-1 gives
+    local-0, local-1          5: the local model near the groundtruth; then on the ROIs that global-1 gives
 
-With `rounds: 0` nothing is updated: local-0 learns from ROIs near the groundtruth. A further round updates the halves'
-models by the global model's ROIs (half-1-1, half-2-1), and crosses again.
+With `rounds: 0` nothing is updated. A further round updates the halves' models by the global model's ROIs (half-1-1,
+half-2-1), and crosses again.
 
 Where the paper is silent: it gives no optimizer, learning rate, number of iterations, minibatch or length of a clip but
 32 frames for the global model; Adam, 1e-4, minibatches of 4 clips and 32 frames for both are ours. So are the dilation
 of the first mask, the weight of the target's pixels and lambda in Eq. 4, and beta in Algorithm 1, which is taken to be
 that of Section 5.3. Cross entropy is the sum over a clip's pixels, as printed in Eq. 2; beside it total variation
-hardly counts, unless `cross_entropy` is "mean". Updated models go on from what they were: the paper "updates" the
-global model; the final local model it "trains", and that begins anew.
+hardly counts, unless `cross_entropy` is "mean". Updated models go on from what they were: "we iteratively adapt our
+global model and local model" (Section 4). From what the final local model goes on, the paper does not say, as step 1
+trains halves alone; here from one that was trained like them on all videos, local-0, which is also that of Table 2.
 """
 
 from __future__ import annotations
@@ -69,11 +70,11 @@ class Config:
     of the last map (Eq. 5); or the groundtruth five frames before (Section 5.3), which no tracker may know. rounds: of
     steps 3 to 5. size: of a ROI, in pixels; map_size: of a map. grown: pixels of the ROI by which the first mask is
     dilated. noise: whether a frame of each clip is another video's (Section 3.3, step 4). remembered: frames of a clip
-    whose gradients are kept at once; None: all. halves: how long the halves' models are trained. anchor_pixels: of the
-    anchor's image; few make a wide edge, over which it is drawn to targets. foreground, smoothness, burn_in: see
-    `losses.attention_cost`. dilation: of maps at first, in their pixels each way; it shrinks by one every
-    `dilation_shrinks` updates. moved: see `learning.moved`. every: frames from one crossed clip to the next. beta: of
-    Algorithm 1 and Section 5.3. units, refining: of the FCN.
+    whose gradients are kept at once; None: all. training, halves, updating: of the local model on all videos, on
+    halves, and when it goes on with the ROIs of the updated global model. anchor_pixels: of the anchor's image; few
+    make a wide edge, over which it is drawn to targets. foreground, smoothness, burn_in: see `losses.attention_cost`.
+    dilation: of maps at first, in their pixels each way; it shrinks by one every `dilation_shrinks` updates. moved: see
+    `learning.moved`. every: frames from one crossed clip to the next. beta: of Algorithm 1 and Section 5.3. units, refining: of the FCN.
     """
 
     network: Literal["ConvLSTM", "FCN"] = "ConvLSTM"
@@ -94,6 +95,9 @@ class Config:
         default_factory=lambda: Training(batch=4, updates_per_epoch=1000, epochs=40, patience=40, learning_rate=1e-4)
     )
     halves: Training = field(
+        default_factory=lambda: Training(batch=4, updates_per_epoch=1000, epochs=20, patience=20, learning_rate=1e-4)
+    )
+    updating: Training = field(
         default_factory=lambda: Training(batch=4, updates_per_epoch=1000, epochs=20, patience=20, learning_rate=1e-4)
     )
     attention: attention.Widths = field(default_factory=attention.Widths)
@@ -131,7 +135,8 @@ class Config:
             raise ValueError(f"map_size: expected a multiple of {reduced}, got {self.map_size}")
         if self.burn_in > self.clips.length:
             raise ValueError(f"burn_in: expected at most clips.length, {self.clips.length}, got {self.burn_in}")
-        if self.network == "ConvLSTM" and self.noise and min(self.training.batch, self.halves.batch) < 2:
+        least = min(self.training.batch, self.halves.batch, self.updating.batch)
+        if self.network == "ConvLSTM" and self.noise and least < 2:
             raise ValueError("noise: expected minibatches of 2 clips or more, as noise frames are of another, got 1")
         for name in ("foreground", "smoothness", "moved"):
             if not 0 <= getattr(self, name) < math.inf:
@@ -158,7 +163,7 @@ def steps(config: Config) -> list[Step]:
             _step("fcn", learning.train_fcn, (*_seen(config), "backbone"), (*LOOKING, "network", "units", "training"))
         ]
     elif config.rounds == 0:
-        own = [_step("local-0", learning.train_local, _seen(config), (*LEARNING, "rounds", "training"))]
+        own = [_local_0(config)]
         if config.stages == "2-stage":
             own.append(_global_0())
     else:
@@ -197,6 +202,10 @@ ATTENTION = ("map_size", "attention", "attention_training", "anchor_pixels", "fo
 MOVING = (*ATTENTION, "clips", "moved", "dilation", "dilation_shrinks")  # of maps
 
 
+def _local_0(config: Config) -> Step:
+    return _step("local-0", learning.train_local, _seen(config), (*LEARNING, "training"))
+
+
 def _global_0() -> Step:
     return _step("global-0", learning.train_global, ("maps",), MOVING)
 
@@ -206,6 +215,7 @@ def _rounds(config: Config) -> list[Step]:
     early, tracking = (*LEARNING, "halves"), (*LOOKING, "local", "attention", "beta")
     steps = [
         *(_step(name, partial(learning.train_half, number), _seen(config), early) for number, name in halves.items()),
+        _local_0(config),
         _global_0(),
     ]
     for round in range(1, config.rounds + 1):
@@ -217,15 +227,15 @@ def _rounds(config: Config) -> list[Step]:
             steps.append(_step(name, partial(learning.cross, number), needs, (*tracking, *own, "every")))
         steps.append(_step(after, learning.update_global, ("maps", before, *crossed.values()), (*MOVING, *own)))
         tracked = ("maps", "backbone", after, *crossed.values())
-        updating = (*LEARNING, "attention", "beta", "rounds")
+        updating = (*LEARNING, "attention", "beta", "rounds", "updating")
         if round == config.rounds:
             update = partial(learning.update_local, round)
-            steps.append(_step(f"local-{round}", update, tracked, (*updating, "training")))
+            steps.append(_step(f"local-{round}", update, (*tracked, "local-0"), updating))
         else:
             for number, name in halves.items():
                 halves[number] = f"half-{number}-{round}"
                 update = partial(learning.update_half, number, round)
-                steps.append(_step(halves[number], update, (*tracked, name), (*updating, "halves")))
+                steps.append(_step(halves[number], update, (*tracked, name), updating))
     return steps
 
 

@@ -95,13 +95,13 @@ def train_local(inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
 def update_half(number: int, round: int, inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
     """A half's local model, of the round before, on the ROIs that the updated global model gives."""
     names = half(_names(inputs), number, inputs.seed)
-    return _train_local(_tracked(round, inputs, config, names), config.halves, inputs, config, reporter)
+    return _train_local(_tracked(round, inputs, config, names), config.updating, inputs, config, reporter)
 
 
 def update_local(round: int, inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
     """Step 5: the local model on all videos, with the ROIs that the updated global model gives."""
     clips = _tracked(round, inputs, config, _names(inputs))
-    return _train_local(clips, config.training, inputs, config, reporter)
+    return _train_local(clips, config.updating, inputs, config, reporter)
 
 
 def train_fcn(inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
