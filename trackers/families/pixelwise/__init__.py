@@ -74,7 +74,8 @@ class Config:
     halves, and when it goes on with the ROIs of the updated global model. anchor_pixels: of the anchor's image; few
     make a wide edge, over which it is drawn to targets. foreground, smoothness, burn_in: see `losses.attention_cost`.
     dilation: of maps at first, in their pixels each way; it shrinks by one every `dilation_shrinks` updates. moved: see
-    `learning.moved`. every: frames from one crossed clip to the next. beta: of Algorithm 1 and Section 5.3. units, refining: of the FCN.
+    `learning.moved`. every: frames from one crossed clip to the next. beta: of Algorithm 1 and Section 5.3. units,
+    refining: of the FCN.
     """
 
     network: Literal["ConvLSTM", "FCN"] = "ConvLSTM"
