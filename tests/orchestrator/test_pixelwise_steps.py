@@ -43,12 +43,13 @@ def test_folds_and_variants_share_their_preparation(sample, keys):
 
 
 def test_variants_share_what_they_agree_on(sample, keys):
-    """1-stage is the local model of 2-stage; what is compared without updates is one local model, and one FCN."""
+    """1-stage is the local model of 2-stage, which goes on from that compared without updates; both FCNs are one."""
     found = keys(sample)
     for fold in range(FOLDS):
         full, one, first = (found[name, fold] for name in ("2-stage ConvLSTM", "1-stage ConvLSTM", "2-stage-First"))
         assert {step for step in full if full[step] != one.get(step)} == {"tracker"}
-        assert first["global-0"] == full["global-0"]
+        for step in ("local-0", "global-0"):
+            assert first[step] == full[step]
         near, clean = found["ConvLSTM-Near", fold], found["ConvLSTM-Near-Clean", fold]
         assert near["local-0"] == first["local-0"] != clean["local-0"]
         assert found["FCN", fold]["fcn"] == found["FCN-Near", fold]["fcn"]
@@ -69,7 +70,8 @@ def test_every_fold_learns_anew(sample, keys):
         ({"moved": 0.37}, {"global-0", "crossed-1-1", "crossed-1-2", "global-1", "local-1"}),
         ({"every": 17}, {"crossed-1-1", "crossed-1-2", "global-1", "local-1"}),
         ({"units": 37}, set()),
-        ({"remembered": 7}, {"half-1", "half-2", "crossed-1-1", "crossed-1-2", "global-1", "local-1"}),
+        ({"remembered": 7}, {"half-1", "half-2", "local-0", "crossed-1-1", "crossed-1-2", "global-1", "local-1"}),
+        ({"updating": {"epochs": 7}}, {"local-1"}),
     ],
 )
 def test_a_setting_redoes_what_depends_on_it(change, again, sample, keys):

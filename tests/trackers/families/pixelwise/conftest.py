@@ -29,6 +29,7 @@ SMALL = Config(
     local=segmentation.Widths(4, 3, (4, 3, 2)),
     training=LITTLE,
     halves=LITTLE,
+    updating=LITTLE,
     attention=attention.Widths((2, 3), 2, 4),
     attention_training=LITTLE,
     anchor_pixels=4,

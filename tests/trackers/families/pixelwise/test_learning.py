@@ -53,7 +53,7 @@ def test_all_steps_of_two_rounds_run(two_rounds):
     assert all(tensor.isfinite().all() for some in weights.values() for tensor in some.values())
     for kind in (("half", "local"), ("global",)):
         models = [some for name, some in weights.items() if name.startswith(kind)]
-        assert len(models) == (5 if "local" in kind else 3)
+        assert len(models) == (6 if "local" in kind else 3)
         assert not any(same(one, other) for i, one in enumerate(models) for other in models[:i])
 
 
@@ -77,17 +77,24 @@ def test_an_interrupted_training_ends_with_the_same_weights(step, two_rounds, da
 
 
 @pytest.mark.parametrize(
-    ("step", "before"),
-    [("global-1", "global-0"), ("global-2", "global-1"), ("half-1-1", "half-1"), ("half-2-1", "half-2")],
+    ("rounds", "step", "before"),
+    [
+        (2, "global-1", "global-0"),
+        (2, "global-2", "global-1"),
+        (2, "half-1-1", "half-1"),
+        (2, "half-2-1", "half-2"),
+        (1, "local-1", "local-0"),
+        (2, "local-2", "local-0"),  # whatever the rounds: updates between them are of halves
+    ],
 )
-def test_an_update_begins_from_the_round_before(step, before, two_rounds, data, take):
-    """Without updates the model is that of the round before."""
+def test_an_update_begins_from_the_round_before(rounds, step, before, two_rounds, data, take):
+    """Without updates the model is that of the round before, and the final local one what all videos have taught."""
     config, weights = two_rounds
-    still = dataclasses.replace(config, attention_training=NONE, halves=NONE)
+    still = dataclasses.replace(config, rounds=rounds, attention_training=NONE, updating=NONE)
     assert same(take(still, step, data, weights), weights[before])
 
 
-@pytest.mark.parametrize("step", ["half-1", "half-2", "local-2"])
+@pytest.mark.parametrize("step", ["half-1", "half-2", "local-0"])
 def test_other_local_models_begin_anew(step, two_rounds, data, take):
     """Without updates they are as they were drawn: the same for both halves, as for all videos."""
     config, weights = two_rounds

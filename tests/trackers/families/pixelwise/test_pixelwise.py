@@ -28,6 +28,7 @@ SHARED = {"maps": (), "backbone": ()}
 FIRST_ROUND = {
     "half-1": ("maps", "backbone"),
     "half-2": ("maps", "backbone"),
+    "local-0": ("maps", "backbone"),
     "global-0": ("maps",),
     "crossed-1-1": ("maps", "backbone", "half-1", "global-0"),
     "crossed-1-2": ("maps", "backbone", "half-2", "global-0"),
@@ -43,7 +44,7 @@ SECOND_ROUND = {
 
 
 def last_local(round):
-    needs = ("maps", "backbone", f"global-{round}", f"crossed-{round}-1", f"crossed-{round}-2")
+    needs = ("maps", "backbone", f"global-{round}", f"crossed-{round}-1", f"crossed-{round}-2", "local-0")
     return {f"local-{round}": needs}
 
 
@@ -124,6 +125,7 @@ def unusual(settings):
             "cross_entropy": "mean",
             "training": training,
             "halves": training,
+            "updating": training,
             "attention_training": training,
             "anchor_pixels": 8,
             "foreground": 3.0,
@@ -149,7 +151,10 @@ def unusual(settings):
         {"clips": Drawing(length=3), "burn_in": 2},  # shorter than the default burn-in
         {"map_size": 16, "attention": attention.Widths((2, 3), 2, 4)},
         {"map_size": 64, "attention": attention.Widths((2, 2, 2, 2, 2, 2), 2, 4)},
-        {"noise": False, **{name: Training(batch=1) for name in ("training", "halves", "attention_training")}},
+        {
+            "noise": False,
+            **dict.fromkeys(("training", "halves", "updating", "attention_training"), Training(batch=1)),
+        },
     ],
 )
 def test_a_steps_settings_suffice(variant, extreme):
@@ -237,6 +242,7 @@ BAD = [
     ({"map_size": 24}, "map_size: expected a multiple of 16, got 24"),
     ({"training": Training(batch=1)}, "noise: expected minibatches of 2 clips or more"),
     ({"halves": Training(batch=1)}, "noise: expected minibatches of 2 clips or more"),
+    ({"updating": Training(batch=1)}, "noise: expected minibatches of 2 clips or more"),
     ({"foreground": -1.0}, "foreground: expected at least 0, got -1.0"),
     ({"smoothness": float("nan")}, "smoothness: expected at least 0, got nan"),
     ({"moved": float("inf")}, "moved: expected at least 0, got inf"),
