@@ -24,12 +24,13 @@ With `rounds: 0` nothing is updated. A further round updates the halves' models 
 half-2-1), and crosses again.
 
 Where the paper is silent: it gives no optimizer, learning rate, number of iterations, minibatch or length of a clip but
-32 frames for the global model; Adam, 1e-4, minibatches of 4 clips and 32 frames for both are ours. So are the dilation
-of the first mask, the weight of the target's pixels and lambda in Eq. 4, and beta in Algorithm 1, which is taken to be
-that of Section 5.3. Cross entropy is the sum over a clip's pixels, as printed in Eq. 2; beside it total variation
-hardly counts, unless `cross_entropy` is "mean". Updated models go on from what they were: "we iteratively adapt our
-global model and local model" (Section 4). From what the final local model goes on, the paper does not say, as step 1
-trains halves alone; here from one that was trained like them on all videos, local-0, which is also that of Table 2.
+32 frames for the global model; Adam, 1e-4, minibatches of 4 clips and 32 frames for both are ours. So are the
+probability of 1/2 at which maps are cut, the dilation of the first mask, the weight of the target's pixels and lambda
+in Eq. 4, and beta in Algorithm 1, which is taken to be that of Section 5.3. Cross entropy is the sum over a clip's
+pixels, as printed in Eq. 2; beside it total variation hardly counts, unless `cross_entropy` is "mean". Updated models
+go on from what they were: "we iteratively adapt our global model and local model" (Section 4). From what the final
+local model goes on, the paper does not say, as step 1 trains halves alone; here from one that was trained like them on
+all videos, local-0, which is also that of Table 2.
 """
 
 from __future__ import annotations
@@ -74,8 +75,8 @@ class Config:
     halves, and when it goes on with the ROIs of the updated global model. anchor_pixels: of the anchor's image; few
     make a wide edge, over which it is drawn to targets. foreground, smoothness, burn_in: see `losses.attention_cost`.
     dilation: of maps at first, in their pixels each way; it shrinks by one every `dilation_shrinks` updates. moved: see
-    `learning.moved`. every: frames from one crossed clip to the next. beta: of Algorithm 1 and Section 5.3. units,
-    refining: of the FCN.
+    `learning.moved`. every: frames from one crossed clip to the next. beta: of Algorithm 1 and Section 5.3. cut:
+    the probability above which a pixel is the target's. units, refining: of the FCN.
     """
 
     network: Literal["ConvLSTM", "FCN"] = "ConvLSTM"
@@ -114,6 +115,7 @@ class Config:
     moved: float = 0.0
     every: int = 32
     beta: float = 0.8
+    cut: float = 0.5
     units: int = 4096
     refining: fcn.Refining = field(default_factory=fcn.Refining)
 
@@ -142,6 +144,8 @@ class Config:
         for name in ("foreground", "smoothness", "moved"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name}: expected at least 0, got {getattr(self, name)}")
+        if not 0 < self.cut < 1:
+            raise ValueError(f"cut: expected a probability in (0, 1), got {self.cut}")
         if not 0 < self.beta <= 1:
             raise ValueError(f"beta: expected a share in (0, 1], got {self.beta}")
 
@@ -213,7 +217,7 @@ def _global_0() -> Step:
 
 def _rounds(config: Config) -> list[Step]:
     halves = {number: f"half-{number}" for number in (1, 2)}
-    early, tracking = (*LEARNING, "halves"), (*LOOKING, "local", "attention", "beta")
+    early, tracking = (*LEARNING, "halves"), (*LOOKING, "local", "attention", "beta", "cut")
     steps = [
         *(_step(name, partial(learning.train_half, number), _seen(config), early) for number, name in halves.items()),
         _local_0(config),
@@ -274,4 +278,4 @@ def tracker(config: Config, weights: Weights, device: str) -> Tracker:
     else:
         segmenter = learning.recurrent(config, parts["local"], device)
     network = learning.backbone(config, parts["backbone"], device)
-    return Pixelwise(network, segmenter, locator, config.roi, config.size, config.grown, device)
+    return Pixelwise(network, segmenter, locator, config.roi, config.size, config.grown, config.cut, device)

@@ -391,6 +391,7 @@ def two_stage(config: Config, frozen: Weights, local: Weights, pointing: Weights
         config.roi,
         config.size,
         config.grown,
+        config.cut,
         device,
     )
 

@@ -43,7 +43,7 @@ class Locator(Protocol):
 class Attention:
     """The global model (Section 4), its answers smoothed as in Algorithm 1, line 5, with beta.
 
-    Readings: Z is binary, cut at 1/2. theta_old is the estimate of the frame before, and the first one's is of its
+    Readings: Z is binary. theta_old is the estimate of the frame before, and the first one's is of its
     mask. In Algorithm 1's last line the map is put back where it was cut, by theta_est. As the loss does not count
     before frame `burn_in` (5), the model sees the first mask as often before tracking begins.
     """

@@ -102,17 +102,26 @@ class Refined:
 class Pixelwise(Tracker):
     """Algorithm 1: starts on masks, says masks; boxes around them are for those who judge boxes.
 
-    size: of a ROI, in pixels. dilation: of the first mask, in these. A start on an empty mask raises ValueError.
+    size: of a ROI, in pixels. dilation: of the first mask, in these. cut: the probability above which a pixel is the
+    target's. A start on an empty mask raises ValueError.
     """
 
     region = "mask"
 
     def __init__(
-        self, backbone: VGG16, segmenter: Segmenter, locator: Locator, roi: ROI, size: int, dilation: int, device: str
+        self,
+        backbone: VGG16,
+        segmenter: Segmenter,
+        locator: Locator,
+        roi: ROI,
+        size: int,
+        dilation: int,
+        cut: float,
+        device: str,
     ) -> None:
         self.backbone = backbone.to(device).eval()
         self.segmenter, self.locator = segmenter, locator
-        self.roi, self.size, self.dilation, self.device = roi, size, dilation, device
+        self.roi, self.size, self.dilation, self.cut, self.device = roi, size, dilation, cut, device
         self.oracle = isinstance(locator, Near)
         self.found: dict[int, Found] = {}
 
@@ -140,7 +149,7 @@ class Pixelwise(Tracker):
         found = []
         for probabilities, window, image in zip(maps, windows, images, strict=True):
             part = rois.spread(probabilities, window)
-            found.append(Found(rois.filled(part > 0.5, window, image.shape[:2]), part, window))
+            found.append(Found(rois.filled(part > self.cut, window, image.shape[:2]), part, window))
         self.locator.see(lanes, found)
         self.found.update(zip(lanes, found, strict=True))
         return [one.mask for one in found]
