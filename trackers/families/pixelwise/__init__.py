@@ -72,11 +72,12 @@ class Config:
     steps 3 to 5. size: of a ROI, in pixels; map_size: of a map. grown: pixels of the ROI by which the first mask is
     dilated. noise: whether a frame of each clip is another video's (Section 3.3, step 4). remembered: frames of a clip
     whose gradients are kept at once; None: all. training, halves, updating: of the local model on all videos, on
-    halves, and when it goes on with the ROIs of the updated global model. anchor_pixels: of the anchor's image; few
-    make a wide edge, over which it is drawn to targets. foreground, smoothness, burn_in: see `losses.attention_cost`.
-    dilation: of maps at first, in their pixels each way; it shrinks by one every `dilation_shrinks` updates. moved: see
-    `learning.moved`. every: frames from one crossed clip to the next. beta: of Algorithm 1 and Section 5.3. cut:
-    the probability above which a pixel is the target's. units, refining: of the FCN.
+    halves, and when it goes on with the ROIs of the updated global model; attention_training, attention_updating: of
+    the global model, at first and when it goes on. anchor_pixels: of the anchor's image; few make a wide edge, over
+    which it is drawn to targets. foreground, smoothness, burn_in: see `losses.attention_cost`. dilation: of maps at
+    first, in their pixels each way; it shrinks by one every `dilation_shrinks` updates. moved: see `learning.moved`.
+    every: frames from one crossed clip to the next. beta: of Algorithm 1 and Section 5.3. cut: the probability above
+    which a pixel is the target's. units, refining: of the FCN.
     """
 
     network: Literal["ConvLSTM", "FCN"] = "ConvLSTM"
@@ -105,6 +106,9 @@ class Config:
     attention: attention.Widths = field(default_factory=attention.Widths)
     attention_training: Training = field(
         default_factory=lambda: Training(batch=4, updates_per_epoch=1000, epochs=60, patience=60, learning_rate=1e-4)
+    )
+    attention_updating: Training = field(
+        default_factory=lambda: Training(batch=4, updates_per_epoch=1000, epochs=20, patience=20, learning_rate=1e-4)
     )
     anchor_pixels: int = 32
     foreground: float = 10.0
@@ -230,7 +234,14 @@ def _rounds(config: Config) -> list[Step]:
         for number, name in crossed.items():
             needs = ("maps", "backbone", halves[number], before)
             steps.append(_step(name, partial(learning.cross, number), needs, (*tracking, *own, "every")))
-        steps.append(_step(after, learning.update_global, ("maps", before, *crossed.values()), (*MOVING, *own)))
+        steps.append(
+            _step(
+                after,
+                learning.update_global,
+                ("maps", before, *crossed.values()),
+                (*MOVING, *own, "attention_updating"),
+            )
+        )
         tracked = ("maps", "backbone", after, *crossed.values())
         updating = (*LEARNING, "attention", "beta", "rounds", "updating")
         if round == config.rounds:

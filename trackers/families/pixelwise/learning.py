@@ -181,7 +181,7 @@ def train_global(inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
             frames.append(frames_from(start, count, len(there)))
         return MapClips(some, np.stack(frames))
 
-    return _train_global(maps, drawn, config.dilation, inputs, config, reporter)
+    return _train_global(maps, drawn, config.dilation, config.attention_training, inputs, config, reporter)
 
 
 def update_global(inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
@@ -195,19 +195,19 @@ def update_global(inputs: Inputs, config: Config, reporter: Reporter) -> Weights
         chosen = rng.integers(len(clips.videos), size=number)
         return MapClips(clips.videos[chosen], clips.frames[chosen], shown[chosen])
 
-    return _train_global(maps, drawn, 0, inputs, config, reporter)
+    return _train_global(maps, drawn, 0, config.attention_updating, inputs, config, reporter)
 
 
 def _train_global(
     maps: Maps,
     drawn: Callable[[int, np.random.Generator], MapClips],
     dilation: int,
+    training: Training,
     inputs: Inputs,
     config: Config,
     reporter: Reporter,
 ) -> Weights:
     """Eq. 4, by Adam (the paper does not say by what)."""
-    training = config.attention_training
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(inputs.seed)
         model = attention.Model(config.map_size, config.attention)
