@@ -1,6 +1,7 @@
 """Videos of sprites with masks, and settings with which everything takes moments."""
 
 import dataclasses
+from functools import cache
 
 import numpy as np
 import pytest
@@ -32,6 +33,7 @@ SMALL = Config(
     updating=LITTLE,
     attention=attention.Widths((2, 3), 2, 4),
     attention_training=LITTLE,
+    attention_updating=LITTLE,
     anchor_pixels=4,
     dilation=1,
     dilation_shrinks=2,
@@ -65,12 +67,12 @@ def films():
 
 @pytest.fixture(scope="session")
 def data(films):
-    """What a small training reads: six videos, and nine still images of two classes."""
+    """What a small training reads: four videos, and nine still images of two classes."""
     images = []
     for i in range(9):
         shown = picture(["disc" if i % 2 else "star"], (64, 48), seed=i)
         images.append(Sequence(f"{i}", shown.image[None], shown.boxes, label=shown.labels[0]))
-    return {"videos": Collection("videos", tuple(films(6))), "images": Collection("images", tuple(images))}
+    return {"videos": Collection("videos", tuple(films(4))), "images": Collection("images", tuple(images))}
 
 
 @pytest.fixture(scope="session")
@@ -102,6 +104,7 @@ def trained(data, take):
 def random_weights():
     """Untrained weights of a tracker of these settings, so large that it does something."""
 
+    @cache
     def draw(config, seed=0):
         torch.manual_seed(seed)
         parts = {

@@ -127,6 +127,7 @@ def unusual(settings):
             "halves": training,
             "updating": training,
             "attention_training": training,
+            "attention_updating": training,
             "anchor_pixels": 8,
             "foreground": 3.0,
             "smoothness": 0.1,
@@ -136,6 +137,7 @@ def unusual(settings):
             "moved": 0.1,
             "every": 5,
             "beta": 0.5,
+            "cut": 0.4,
             "units": 7,
             "refining": fcn.Refining(1, 0.1),
             **settings,
@@ -153,7 +155,8 @@ def unusual(settings):
         {"map_size": 64, "attention": attention.Widths((2, 2, 2, 2, 2, 2), 2, 4)},
         {
             "noise": False,
-            **dict.fromkeys(("training", "halves", "updating", "attention_training"), Training(batch=1)),
+            **dict.fromkeys(("training", "halves", "updating"), Training(batch=1)),
+            **dict.fromkeys(("attention_training", "attention_updating"), Training(batch=1)),
         },
     ],
 )
@@ -219,6 +222,7 @@ def test_defaults_are_the_papers():
     assert (config.roi.context, config.roi.least, config.roi.most, config.roi.delay) == (2, 56, 672, 5)
     assert (config.clips.length, config.clips.scale, config.clips.shift) == (32, 0.1, 10)
     assert (config.burn_in, config.beta, config.dilation_shrinks) == (5, 0.8, 10_000)
+    assert config.cut == 0.5
     assert config.noise and config.moved == 0
 
 
@@ -246,6 +250,9 @@ BAD = [
     ({"foreground": -1.0}, "foreground: expected at least 0, got -1.0"),
     ({"smoothness": float("nan")}, "smoothness: expected at least 0, got nan"),
     ({"moved": float("inf")}, "moved: expected at least 0, got inf"),
+    ({"cut": 0.0}, r"cut: expected a probability in \(0, 1\), got 0.0"),
+    ({"cut": 1.0}, r"cut: expected a probability in \(0, 1\), got 1.0"),
+    ({"cut": float("nan")}, r"cut: expected a probability in \(0, 1\), got nan"),
     ({"beta": 0.0}, r"beta: expected a share in \(0, 1\], got 0.0"),
     ({"beta": 1.5}, r"beta: expected a share in \(0, 1\], got 1.5"),
 ]

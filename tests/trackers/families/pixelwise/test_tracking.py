@@ -35,7 +35,7 @@ def make(small, random_weights):
 
 @pytest.fixture(scope="module")
 def videos(films):
-    return films(10, length=4)
+    return films(6, length=4)
 
 
 def tracked(one, videos, lanes):
@@ -61,7 +61,7 @@ def start(one, lanes, videos, t=0):
 @each_kind
 def test_lanes_do_not_meet(kind, make, videos):
     """Videos tracked one by one, or together in lanes that are filled again, are told the same."""
-    alone, together = tracked(make(kind), videos, 1), tracked(make(kind), videos[::-1], 8)
+    alone, together = tracked(make(kind), videos, 1), tracked(make(kind), videos[::-1], 4)
     for name, frames in alone.items():
         for one, other in zip(frames, together[name], strict=True):
             (mask, window, likely), (other_mask, other_window, other_likely) = one, other
@@ -92,13 +92,13 @@ def test_a_restarted_lane_remembers_nothing(kind, make, videos):
 
 @each_kind
 def test_masks_have_the_frames_size(kind, make, videos):
-    """They are bool, of each frame's own size, and on where the map of the window says more than 1/2."""
+    """They are bool, of each frame's own size, and on where the map of the window says more than `cut`."""
     small = videos[0]
     large = Sequence(
         "large", np.pad(small.frames, ((0, 0), (0, 20), (0, 10), (0, 0))), small.groundtruth,
         regions=np.pad(small.regions, ((0, 0), (0, 20), (0, 10))),
     )  # fmt: skip
-    one = make(kind)
+    one = make(kind, cut=0.4)
     start(one, [5, 2], [small, large])
     for t in range(1, 4):
         masks = one.update([5, 2], [small.frames[t], large.frames[t]])
@@ -106,7 +106,7 @@ def test_masks_have_the_frames_size(kind, make, videos):
         for mask, (window, likely) in zip(masks, one.soft([5, 2]), strict=True):
             assert mask.dtype == bool and likely.dtype == np.float32
             assert likely.shape == (window[3], window[2]) and likely.min() >= 0 and likely.max() <= 1
-            assert np.array_equal(mask, rois.filled(likely > 0.5, window, mask.shape))
+            assert np.array_equal(mask, rois.filled(likely > 0.4, window, mask.shape))
 
 
 @each_kind
@@ -234,7 +234,7 @@ def test_what_is_faster_on_a_cpu_says_the_same(small, random_weights, videos):
     plain.load_state_dict({n.removeprefix("local."): w for n, w in weights.items() if n.startswith("local.")})
     backbone = vgg16.VGG16(config.backbone)
     backbone.load_state_dict({n.removeprefix("backbone."): w for n, w in weights.items() if n.startswith("backbone.")})
-    slow = Pixelwise(backbone, Recurrent(plain, "cpu"), Centroid(config.roi), config.roi, 64, config.grown, "cpu")
+    slow = Pixelwise(backbone, Recurrent(plain, "cpu"), Centroid(config.roi), config.roi, 64, config.grown, 0.5, "cpu")
     for one in (fast, slow):
         start(one, [0], videos[:1])
         one.update([0], [videos[0].frames[1]])
