@@ -18,8 +18,8 @@ QUICK = ("digits", "temple", "video")  # folders
 MOVING = [
     ("otb", "otb", {}, 13, 640),
     ("vot2014", "vot", {}, 16, 640),
-    ("vot2016", "vot", {}, 12, 505),
-    ("vot2016", "vot", {"regions": "masks"}, 12, 505),
+    ("vot2016", "vot", {}, 36, 1105),
+    ("vot2016", "vot", {"regions": "masks"}, 36, 1105),
     ("alov", "alov", {}, 40, 960),
     ("alov", "alov", {"split": "validation"}, 8, 208),
     ("imagenet_det", "imagenet_det", {}, 395, 395),
