@@ -19,8 +19,7 @@ class ConvLSTM(nn.Module):
     """One layer on maps of side x side.
 
     The weights W_c of the memory are one for each channel and place: a Hadamard product, which keeps channels apart
-    (Section 3.1). They begin at 0, and forget gates
-    with a bias of 1.
+    (Section 3.1). They begin at 0, and forget gates with a bias of 1.
     """
 
     def __init__(self, inputs: int, channels: int, side: int, kernel: int = 3) -> None:
