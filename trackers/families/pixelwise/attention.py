@@ -68,5 +68,6 @@ class Model(nn.Module):
         hidden, states = self.memory(features, states)  # (T, N, 64, side, side)
         full = F.relu(self.full1(hidden.flatten(2)))  # (T, N, 1024)
         shaped = torch.cat([full, aspect.expand(shape)[..., None]], -1)  # (T, N, 1025)
-        log_scale, shift = self.full2(shaped).split([1, 2], -1)
+        with torch.autocast(maps.device.type, enabled=False):  # bfloat16 has 3 digits, and a frame more pixels
+            log_scale, shift = self.full2(shaped.float()).split([1, 2], -1)
         return torch.cat([log_scale.clamp(-5, 5).exp(), shift], -1), states

@@ -22,8 +22,10 @@ def segmentation_cost(logits: Tensor, masks: Tensor, over: Literal["sum", "mean"
     """Eq. 2 of clips: logits and masks (float, 0 or 1), (T, N, size, size) -> scalars, means over the N clips.
 
     loss: cross entropy + 1e-4 min(1000, V), V the mean total variation of a clip's T maps.
-    over: whether cross entropy is the sum over the pixels of a clip, as printed, or their mean.
+    over: whether cross entropy is the sum over the pixels of a clip, as printed, or their mean. Logits of less
+    precision are taken as float32: a sum of so many would lose most of its digits.
     """
+    logits = logits.float()
     entropy = F.binary_cross_entropy_with_logits(logits, masks, reduction="none")  # (T, N, S, S)
     entropy = entropy.sum((0, 2, 3)) if over == "sum" else entropy.mean((0, 2, 3))  # (N,)
     variation = total_variation(logits.sigmoid()).mean(0)  # (N,)

@@ -49,6 +49,15 @@ def test_the_scale_is_positive():
     assert (theta[..., 0] > 0).all() and theta.isfinite().all()
 
 
+def test_theta_is_not_rounded_in_mixed_precision():
+    """The last layer is float32: bfloat16 has fewer steps between -1 and 1 than a frame has pixels."""
+    made, (maps, aspect) = model(), seen()
+    with torch.autocast("cpu", torch.bfloat16):
+        theta, _ = made(maps, aspect, made.zeros(3))
+    assert theta.dtype == torch.float32
+    assert not torch.equal(theta, theta.bfloat16().float())
+
+
 def test_a_state_carried_over_is_one_go():
     """Maps one by one, the states carried over, give what all of them in one call do."""
     made, (maps, aspect) = model(), seen()

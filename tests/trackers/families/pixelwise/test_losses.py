@@ -40,6 +40,14 @@ def test_cross_entropy_by_hand(over, each):
     assert costs["loss"].item() == pytest.approx((first + second) / 2 * each + 1e-4 / 4)
 
 
+def test_logits_of_less_precision_are_summed_as_float32():
+    """In bfloat16, as mixed precision has them, they cost what the same numbers in float32 cost."""
+    torch.manual_seed(0)
+    logits, masks = torch.randn(3, 2, 32, 32).bfloat16(), (torch.rand(3, 2, 32, 32) > 0.5).float()
+    half, full = segmentation_cost(logits, masks), segmentation_cost(logits.float(), masks)
+    assert all(half[name].dtype == torch.float32 and torch.equal(half[name], full[name]) for name in full)
+
+
 def checkers(size, strength=1.0):
     """Logits of a clip (T, 1, size, size) of which all neighbours differ."""
     places = torch.arange(size)
