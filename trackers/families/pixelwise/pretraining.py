@@ -67,7 +67,10 @@ class Pictures:
 
     @classmethod
     def of(cls, collection: Collection, reporter: Reporter) -> Pictures:
-        """Those of a data set of still images, whose sequences are objects. ValueError for fewer than two classes."""
+        """Those of a data set of still images, whose sequences are objects.
+
+        Raises ValueError for fewer than two classes, or images: one is held out.
+        """
         classes = sorted({sequence.label for sequence in collection if sequence.label is not None})
         if len(classes) < 2:
             raise ValueError(
@@ -78,6 +81,11 @@ class Pictures:
         for sequence in collection:
             if sequence.label is not None and np.isfinite(sequence.groundtruth[0]).all():
                 objects.setdefault(id(sequence.frames), []).append(sequence)
+        if len(objects) < 2:
+            raise ValueError(
+                f"data set {collection.name}: expected at least two images with boxes to learn VGG-16 from, one of "
+                f"them held out, got {len(objects)}; or name a file of its weights in backbone.weights"
+            )
         images = []
         for done, some in enumerate(objects.values(), 1):
             try:
@@ -122,7 +130,8 @@ def pretrain(
         right = [float((model(seen).argmax(1) == classes).float().mean()) for seen, classes in told]
         return {"accuracy": float(np.mean(right))}
 
-    optimizer = torch.optim.Adam(model.parameters(), training.learning_rate)
+    capture = training.capture and device != "cpu"
+    optimizer = torch.optim.Adam(model.parameters(), training.learning_rate, capturable=capture)
     learnt = fit(model, optimizer, batch, costs, training, reporter, validate)
     weights = {name.removeprefix("backbone."): w for name, w in learnt.items() if name.startswith("backbone.")}
     seen, _ = look(pictures, learning[: training.batch], size, settings.context, np.random.default_rng(seed), device)

@@ -70,6 +70,15 @@ def test_fewer_than_two_classes_are_refused(labels):
         Pictures.of(collection(*labels), Silent())
 
 
+def test_a_single_image_is_refused():
+    """One is held out, and none would be left to learn from; the message says what else can be done."""
+    one, other = collection("disc", "star")
+    other = dataclasses.replace(other, frames=one.frames)
+    message = r"data set stills: expected at least two images .* held out, got 1; or name a file"
+    with pytest.raises(ValueError, match=message):
+        Pictures.of(Collection("stills", (one, other)), Silent())
+
+
 def test_objects_of_one_image_are_together():
     """Sequences of the same frames are objects of one picture; those without label or box are left out."""
     frames = np.zeros((1, 20, 30, 3), np.uint8)
