@@ -5,9 +5,10 @@ beforehand, looked at once, and learnt from by all halves and folds; or each min
 
 Readings. A clip is `length` frames after an initial one, of which only the first states are made. Its ROIs are as wide
 as the mask of their own frame asks for, and centred on that of five frames before, or on the clip's first where that is
-later. The shift of up to 10 pixels is one of pixels of the ROI of 224, drawn like the scale for each frame. Initial
-frames show the target, and have no tag of occlusion; the paper chose them by hand. Of a video that is shorter than a
-clip, frames are repeated evenly, as the paper does it in testing.
+later. They are perturbed (step 3) after their width is truncated (step 2), so that those of small targets are, too. The
+shift of up to 10 pixels is one of pixels of the ROI of 224, drawn like the scale for each frame. Initial frames show
+the target, and have no tag of occlusion; the paper chose them by hand. Of a video that is shorter than a clip, frames
+are repeated evenly, as the paper does it in testing.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ from trackers import crops
 from trackers.backbones.vgg16 import VGG16
 from trackers.families.pixelwise import rois
 from trackers.families.pixelwise.rois import ROI
+from trackers.families.pixelwise.videos import READERS
 from trackers.sequence import Sequence
 
-READERS = 4  # threads
 OCCLUDED = "occlusion"  # VOT's tag of frames
 
 
@@ -99,8 +100,9 @@ def draw(
     before = frames[(np.arange(len(frames)) - roi.delay).clip(0)]
     scale = rng.uniform(1 - drawing.scale, 1 + drawing.scale, len(frames))
     shift = rng.uniform(-drawing.shift, drawing.shift, (len(frames), 2)) / 224  # shares of the ROI
-    side = np.clip(roi.context * longer[frames], roi.least, roi.most)
-    windows = roi.window(centres[before] + shift * side[:, None], longer[frames] * scale)
+    side = np.clip(roi.context * longer[frames], roi.least, roi.most)[:, None]
+    centre, side = centres[before] + shift * side, np.rint(side * scale[:, None]).clip(1)
+    windows = np.concatenate([np.rint(centre - side / 2), side, side], -1).astype(np.int64)
     return Take(video, frames, windows, mirrored(rng) if drawing.mirrored else ())
 
 

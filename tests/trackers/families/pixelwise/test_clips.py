@@ -56,11 +56,16 @@ def test_rois_are_five_frames_late():
 
 
 def test_rois_are_within_their_limits():
-    """A wide target has a ROI of 672 pixels, a small one of 56, however they are scaled."""
+    """A wide target has a ROI of 672 pixels, a small one of 56; both are then scaled by 0.9 to 1.1 (Section 3.3)."""
     for size, side in ((500.0, 672), (10.0, 56)):
         boxes = np.tile([200.0, 200, size, size], (20, 1))
-        take = drawn(Sequence("still", Unseen(20), boxes), boxes, Drawing(length=10, scale=0.1))
-        assert (take.windows[:, 2:] == side).all()
+        still = Sequence("still", Unseen(20), boxes)
+        assert (drawn(still, boxes).windows[:, 2:] == side).all()
+        sides = np.concatenate([drawn(still, boxes, Drawing(10), seed).windows[:, 2:] for seed in range(50)])
+        assert (sides[:, 0] == sides[:, 1]).all()
+        assert sides.min() >= round(0.9 * side) and sides.max() <= round(1.1 * side)
+        assert np.ptp(sides) > 0.19 * side - 1
+        assert set(np.sign(np.unique(sides) - side)) == {-1, 0, 1}  # beyond both limits
 
 
 def test_jitter_keeps_within_its_bounds():
