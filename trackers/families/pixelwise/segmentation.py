@@ -89,7 +89,8 @@ class Model(nn.Module):
             return self._forward(features, states)
         logits = []
         for part in features.split(self.remembered):
-            some, states = checkpoint(self._forward, part, states, use_reentrant=False)
+            # Nothing is drawn at random; and in a CUDA graph a generator's state cannot be read.
+            some, states = checkpoint(self._forward, part, states, use_reentrant=False, preserve_rng_state=False)
             logits.append(some)
         return torch.cat(logits), states
 

@@ -45,7 +45,7 @@ def make_maps(sequences: Iterable[Sequence], size: int, reporter: Reporter) -> d
 
             found = list(threads.map(small, range(len(sequence))))
             boxes.append(np.stack([box for box, _, _ in found]))
-            maps.append(np.stack([small for _, small, _ in found]))
+            maps.append(np.packbits(np.stack([small for _, small, _ in found]), axis=-1))
             sizes.append(found[0][2][::-1])
             try:
                 rois.places(boxes[-1])
@@ -54,7 +54,7 @@ def make_maps(sequences: Iterable[Sequence], size: int, reporter: Reporter) -> d
             reporter.progress(done, len(known))
     arrays = {
         "boxes": np.concatenate(boxes),
-        "maps": np.packbits(np.concatenate(maps), axis=-1),
+        "maps": np.concatenate(maps),
         "starts": np.cumsum([0, *map(len, known)]),
         "sizes": np.array(sizes),
         "names": np.frombuffer(json.dumps([sequence.name for sequence in known]).encode(), np.uint8).copy(),
@@ -86,4 +86,7 @@ class Maps:
 
 def half(names: Iterable[str], number: int, seed: int) -> tuple[str, ...]:
     """Section 5.1, step 1: half 1 or 2 of the training videos. Raises ValueError for fewer than two of them."""
-    return folds(names, 2, seed)[number - 1]
+    known = sorted(names)
+    if len(known) < 2:
+        raise ValueError(f"expected at least two training videos for halves, got {', '.join(known) or 'none'}")
+    return folds(known, 2, seed)[number - 1]

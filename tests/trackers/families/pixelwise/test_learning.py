@@ -7,7 +7,7 @@ import torch
 
 from trackers.benchmarks.collection import Collection
 from trackers.families.pixelwise import learning, rois, steps
-from trackers.families.pixelwise.clips import Drawing, Fresh, Prepared, unpacked
+from trackers.families.pixelwise.clips import Drawing, Prepared, unpacked
 from trackers.families.pixelwise.learning import grown, moved
 from trackers.families.pixelwise.videos import Maps, half
 from trackers.training import Inputs, Silent, Training
@@ -171,6 +171,18 @@ def test_what_was_predicted_is_what_a_tracker_says(two_rounds, data):
             assert np.mean(shown[clip, i] != rois.squeezed(mask, config.map_size)) < 0.02
 
 
+def test_crossed_clips_begin_with_masks_whatever_the_boxes(two_rounds, data, take):
+    """Where annotators' boxes are missing or elsewhere, clips are the same: they start and are judged by masks."""
+    config, weights = two_rounds
+    videos = []
+    for sequence in data["videos"]:
+        boxes = sequence.groundtruth + 5
+        boxes[: len(boxes) // 2] = np.nan
+        videos.append(dataclasses.replace(sequence, groundtruth=boxes))
+    changed = {**data, "videos": Collection("changed", tuple(videos))}
+    assert same(take(config, "crossed-1-1", changed, weights), weights["crossed-1-1"])
+
+
 def test_videos_are_crossed_every_few_frames(two_rounds, data, take):
     """Clips of 7 frames begin at 0, 4, ... as long as there are so many left, and at 0 in any case; IoU is told."""
     config, weights = two_rounds
@@ -189,10 +201,8 @@ def test_the_last_local_model_learns_from_the_global_models_rois(two_rounds, dat
     """Step 5: the first ROI of a clip is around its mask, the next where the updated global model says, with beta."""
     config, weights = two_rounds
     inputs = Inputs({"videos": data["videos"]}, 1, weights={k: weights[k] for k in _needs(config, "local-2")})
-    fresh = dataclasses.replace(config, clips=Drawing(length=6))
     names = tuple(sequence.name for sequence in data["videos"])
-    source = learning._tracked(2, inputs, fresh, names)
-    assert isinstance(source, Fresh)
+    takes = learning._takes(2, inputs, config, names)
     maps, shown = Maps(weights["maps"]), {}
     for number in (1, 2):
         crossed = weights[f"crossed-2-{number}"]
@@ -200,8 +210,9 @@ def test_the_last_local_model_learns_from_the_global_models_rois(two_rounds, dat
             crossed["videos"].tolist(), crossed["frames"].tolist(), unpacked(crossed["maps"]).numpy(), strict=True
         ):
             shown[video, frames[0]] = own
-    for video in source.videos:
-        take = source.take(video, np.random.default_rng(0))
+    assert sorted((take.video, take.frames[0]) for take in takes) == sorted(shown)
+    for take in takes:
+        video = take.video
         box = maps.boxes(video)[take.frames[0]]
         centre, longer = rois.places(box[None])
         assert take.windows[0].tolist() == config.roi.window(centre[0], longer[0]).tolist()
@@ -213,13 +224,36 @@ def test_the_last_local_model_learns_from_the_global_models_rois(two_rounds, dat
             locator.look([0], shown[video, take.frames[0]][t][None])
 
 
-def test_tracked_clips_are_kept_where_clips_are_prepared(two_rounds, data):
-    """They are looked at once, and only those of the videos that are asked for."""
+@pytest.mark.parametrize("prepared", [2, None])
+def test_tracked_clips_are_kept(prepared, two_rounds, data):
+    """They are looked at once, prepared or not, and only those of the videos that are asked for; progress is told."""
     config, weights = two_rounds
+    config, told = dataclasses.replace(config, clips=Drawing(length=6, prepared=prepared)), []
+
+    class Telling(Silent):
+        def progress(self, done, total):
+            told.append((done, total))
+
     inputs = Inputs({"videos": data["videos"]}, 1, weights={k: weights[k] for k in _needs(config, "local-2")})
-    source = learning._tracked(2, inputs, config, ("film1", "film3"))
+    source = learning._tracked(2, inputs, config, ("film1", "film3"), Telling())
     assert isinstance(source, Prepared)
     assert set(source.kept.videos.tolist()) == {1, 3}
+    assert source.kept.features.dtype == torch.float16
+    assert told == [(n, len(source.kept.videos)) for n in range(1, len(source.kept.videos) + 1)]
+
+
+def test_rois_of_tracked_clips_do_not_depend_on_what_is_gone_through_at_once(two_rounds, data, monkeypatch):
+    """A few clips at a time are pointed to the same ROIs as all together."""
+    config, weights = two_rounds
+    inputs = Inputs({"videos": data["videos"]}, 1, weights={k: weights[k] for k in _needs(config, "local-2")})
+    names, found = tuple(sequence.name for sequence in data["videos"]), []
+    for lanes in (100, 3):
+        monkeypatch.setattr(learning, "LANES", lanes)
+        found.append(learning._takes(2, inputs, config, names))
+    assert len(found[0]) > 3
+    for one, other in zip(*found, strict=True):
+        assert one.video == other.video and np.array_equal(one.frames, other.frames)
+        assert np.array_equal(one.windows, other.windows)
 
 
 def _needs(config, name):
@@ -236,6 +270,14 @@ def test_costs_are_told(two_rounds, data, take):
         kept = Kept()
         take(config, step, data, weights, reporter=kept)
         assert set(kept.curves) == names
+
+
+def test_optimizers_count_on_the_gpu_where_an_update_is_captured():
+    """Adam can then step in a CUDA graph; nothing is asked for on a CPU, nor without `capture`."""
+    model = torch.nn.Linear(2, 2)
+    for capture, device, expected in ((True, "cuda", True), (True, "cpu", False), (False, "cuda", False)):
+        training = dataclasses.replace(ONE, capture=capture)
+        assert bool(learning._adam(model, training, device).defaults["capturable"]) == expected
 
 
 def test_dilated_maps_by_hand():
@@ -295,7 +337,7 @@ def test_a_single_training_video_is_refused(small, data, take):
     """Halves are of two videos at least."""
     alone = {"videos": Collection("alone", tuple(data["videos"])[:1]), "images": data["images"]}
     weights = {"maps": take(small(), "maps", alone, {}), "backbone": take(small(), "backbone", alone, {})}
-    with pytest.raises(ValueError, match="expected from 2 to 1, the number of sequences, got 2"):
+    with pytest.raises(ValueError, match="expected at least two training videos for halves, got film0"):
         take(small(), "half-1", alone, weights)
 
 

@@ -56,5 +56,5 @@ def test_halves_are_disjoint_and_all():
 
 def test_one_video_cannot_be_halved():
     """Two models learn from two halves: there are two videos at least."""
-    with pytest.raises(ValueError, match="expected from 2 to 1, the number of sequences, got 2"):
+    with pytest.raises(ValueError, match="expected at least two training videos for halves, got alone"):
         half(["alone"], 1, 0)
