@@ -196,16 +196,24 @@ class Prepared:
 
 
 def keep(look: Looking, takes: Iterable[Take], progress: Callable[[int, int], None]) -> Clips:
-    """What is seen of these clips, to be kept: features float16, masks eight pixels a byte."""
+    """What is seen of these clips, one at least, to be kept: features float16, masks eight pixels a byte.
+
+    Each is put in its place at once, so that no more memory is taken than is kept.
+    """
     takes = list(takes)
-    some = []
-    for done, take in enumerate(takes, 1):
+    dims = (1, 0, 0, 1, 0)  # frames come first in features and masks, clips in all else
+    kept: list[Tensor] = []
+    for n, take in enumerate(takes):
         seen = look([take])
         packed = torch.from_numpy(np.packbits(seen.masks.cpu().numpy(), axis=-1))
-        some.append(seen._replace(masks=packed, **{n: getattr(seen, n).half().cpu() for n in Clips._fields[:3]}))
-        progress(done, len(takes))
-    # Frames come first in features and masks, clips in all else.
-    return Clips(*(torch.cat(parts, dim) for parts, dim in zip(zip(*some, strict=True), (1, 0, 0, 1, 0), strict=True)))
+        parts = seen._replace(masks=packed, **{name: getattr(seen, name).half().cpu() for name in Clips._fields[:3]})
+        if not kept:
+            shapes = [(*p.shape[:dim], len(takes), *p.shape[dim + 1 :]) for p, dim in zip(parts, dims, strict=True)]
+            kept = [torch.empty(shape, dtype=p.dtype) for p, shape in zip(parts, shapes, strict=True)]
+        for whole, part, dim in zip(kept, parts, dims, strict=True):
+            whole.narrow(dim, n, 1).copy_(part)
+        progress(n + 1, len(takes))
+    return Clips(*kept)
 
 
 def unpacked(packed: Tensor) -> Tensor:
