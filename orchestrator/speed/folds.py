@@ -70,8 +70,10 @@ def small(root: Path) -> dict[str, Any]:
         "local": {"features": 48, "memory": 32, "deconvolutions": [16, 12, 8]},
         "training": training,
         "halves": training,
+        "updating": training,
         "attention": {"convolutions": [8, 16, 16], "memory": 16, "units": 64},
         "attention_training": training,
+        "attention_updating": training,
     }
 
 

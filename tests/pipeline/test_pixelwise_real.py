@@ -28,7 +28,9 @@ TINY = {
     "clips": {"length": 5, "prepared": 2},
     "halves": FEW,
     "training": FEW,
+    "updating": FEW,
     "attention_training": FEW,
+    "attention_updating": FEW,
 }
 STUDY = {
     "experiments": [{"train": {"videos": "DAVIS"}, "test": ["DAVIS"], "benchmark": "davis2016", "folds": 2}],
