@@ -30,7 +30,8 @@ in Eq. 4, and beta in Algorithm 1, which is taken to be that of Section 5.3. Cro
 pixels, as printed in Eq. 2; beside it total variation hardly counts, unless `cross_entropy` is "mean". Updated models
 go on from what they were: "we iteratively adapt our global model and local model" (Section 4). From what the final
 local model goes on, the paper does not say, as step 1 trains halves alone; here from one that was trained like them on
-all videos, local-0, which is also that of Table 2.
+all videos, local-0, which is also that of Table 2. Nor does it say which local model is that of 1-stage: here that of
+2-stage, the final one, though it has adapted to the ROIs of a global model that 1-stage does not have.
 """
 
 from __future__ import annotations
@@ -67,17 +68,18 @@ LEARNING = (*LOOKING, "local", "remembered", "noise", "cross_entropy")  # and th
 class Config:
     """One variant; the defaults are the paper's full method.
 
-    network: what says which pixels are the target's. stages: what says where to look: the global model; the centroid
-    of the last map (Eq. 5); or the groundtruth five frames before (Section 5.3), which no tracker may know. rounds: of
-    steps 3 to 5. size: of a ROI, in pixels; map_size: of a map. grown: pixels of the ROI by which the first mask is
-    dilated. noise: whether a frame of each clip is another video's (Section 3.3, step 4). remembered: frames of a clip
-    whose gradients are kept at once; None: all. training, halves, updating: of the local model on all videos, on
-    halves, and when it goes on with the ROIs of the updated global model; attention_training, attention_updating: of
-    the global model, at first and when it goes on. anchor_pixels: of the anchor's image; few make a wide edge, over
-    which it is drawn to targets. foreground, smoothness, burn_in: see `losses.attention_cost`. dilation: of maps at
-    first, in their pixels each way; it shrinks by one every `dilation_shrinks` updates. moved: see `learning.moved`.
-    every: frames from one crossed clip to the next. beta: of Algorithm 1 and Section 5.3. cut: the probability above
-    which a pixel is the target's. units, refining: of the FCN.
+    network: what says which pixels are the target's. stages: what says where to look: the global model; the centroid of
+    the last map (Eq. 5); or the groundtruth five frames before (Section 5.3), which no tracker may know. The FCN has no
+    global model: with 2-stage it looks where 1-stage does. rounds: of steps 3 to 5. size: of a ROI, in pixels;
+    map_size: of a map. grown: pixels of the ROI by which the first mask is dilated. noise: whether a frame of each clip
+    is another video's (Section 3.3, step 4). remembered: frames of a clip whose gradients are kept at once; None: all.
+    training, halves, updating: of the local model on all videos, on halves, and when it goes on with the ROIs of the
+    updated global model; attention_training, attention_updating: of the global model, at first and when it goes on.
+    anchor_pixels: of the anchor's image; few make a wide edge, over which it is drawn to targets. foreground,
+    smoothness, burn_in: see `losses.attention_cost`. dilation: of maps at first, in their pixels each way; it shrinks
+    by one every `dilation_shrinks` updates. moved: see `learning.moved`. every: frames from one crossed clip to the
+    next. beta: of Algorithm 1 and Section 5.3. cut: the probability above which a pixel is the target's. units,
+    refining: of the FCN.
     """
 
     network: Literal["ConvLSTM", "FCN"] = "ConvLSTM"
