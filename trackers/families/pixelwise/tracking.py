@@ -67,28 +67,37 @@ class Refined:
         self.model = model.to(device).eval()
         self.refining = refining
         self.weights: dict[int, dict[str, Tensor]] = {}
+        self.together: tuple[tuple[int, ...], dict[str, Tensor]] | None = None  # lanes, and their weights, stacked
 
     def start(self, lanes: Sequence[int], first: Tensor, masked: Tensor, masks: Tensor) -> None:
-        common = {name: weight.detach() for name, weight in self.model.named_parameters()}
-        weights = {name: weight.expand(len(lanes), *weight.shape).clone() for name, weight in common.items()}
-        with torch.inference_mode(False), torch.enable_grad():
-            seen, wanted = first.clone(), masks.clone().float()
-            for _ in range(self.refining.iterations):
-                weights = {name: weight.detach().clone().requires_grad_() for name, weight in weights.items()}
-                logits = self._logits(weights, seen)
-                cost = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none").mean((1, 2)).sum()
-                slopes = torch.autograd.grad(cost, list(weights.values()))
-                rate = self.refining.learning_rate
-                weights = {n: w - rate * slope for (n, w), slope in zip(weights.items(), slopes, strict=True)}
+        """One lane after the other: gradients of weights are as large as these."""
+        self.together = None
         for i, lane in enumerate(lanes):
-            self.weights[lane] = {name: weight[i].detach() for name, weight in weights.items()}
+            self.weights[lane] = self._refined(first[i], masks[i])
 
     def __call__(self, lanes: Sequence[int], features: Tensor) -> Tensor:
-        own = [self.weights[lane] for lane in lanes]
-        return self._logits({name: torch.stack([weights[name] for weights in own]) for name in own[0]}, features)
+        if self.together is None or self.together[0] != tuple(lanes):
+            self.together = None  # its memory is needed
+            own = [self.weights[lane] for lane in lanes]
+            stack = {name: torch.stack([weights[name] for weights in own]) for name in own[0]}
+            self.together = tuple(lanes), stack
+        return self._logits(self.together[1], features)
 
     def memory(self, lanes: Sequence[int]) -> Mapping[str, np.ndarray] | None:
         return None
+
+    def _refined(self, first: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        """A lane's weights: of pool4 (C, side, side) and the mask (size, size) of its first ROI."""
+        with torch.inference_mode(False), torch.enable_grad():
+            weights = {name: weight.detach() for name, weight in self.model.named_parameters()}
+            seen, wanted = first[None].clone(), mask.clone().float()
+            for _ in range(self.refining.iterations):
+                weights = {name: weight.detach().requires_grad_() for name, weight in weights.items()}
+                logits = functional_call(self.model, weights, (seen,))[0]
+                slopes = torch.autograd.grad(F.binary_cross_entropy_with_logits(logits, wanted), list(weights.values()))
+                rate = self.refining.learning_rate
+                weights = {n: w.detach() - rate * slope for (n, w), slope in zip(weights.items(), slopes, strict=True)}
+            return weights
 
     def _logits(self, weights: dict[str, Tensor], features: Tensor) -> Tensor:
         """Of each lane by its own weights: (L, C, side, side) -> (L, size, size)."""

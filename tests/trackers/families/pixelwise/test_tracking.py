@@ -35,7 +35,7 @@ def make(small, random_weights):
 
 @pytest.fixture(scope="module")
 def videos(films):
-    return films(6, length=4)
+    return films(5, length=4)
 
 
 def tracked(one, videos, lanes):
@@ -61,7 +61,7 @@ def start(one, lanes, videos, t=0):
 @each_kind
 def test_lanes_do_not_meet(kind, make, videos):
     """Videos tracked one by one, or together in lanes that are filled again, are told the same."""
-    alone, together = tracked(make(kind), videos, 1), tracked(make(kind), videos[::-1], 4)
+    alone, together = tracked(make(kind), videos, 1), tracked(make(kind), videos[::-1], 3)
     for name, frames in alone.items():
         for one, other in zip(frames, together[name], strict=True):
             (mask, window, likely), (other_mask, other_window, other_likely) = one, other
@@ -211,6 +211,23 @@ def test_refining_leaves_others_alone(small):
     assert all(torch.equal(kept[name], weight) for name, weight in one.weights[0].items())
     assert all(torch.equal(common[name], weight) for name, weight in one.model.state_dict().items())
     assert any(not torch.equal(kept[name], one.weights[1][name]) for name in kept)
+
+
+def test_refining_is_the_same_in_any_lanes(small):
+    """Weights are those of a lane started by itself, bit for bit; a lane that starts again is told by its new ones."""
+    (first, masks), lanes = seen(3), [0, 1]
+    together, alone = refined(small()), refined(small())
+    together.start(lanes, first[:2], first[:2], masks[:2])
+    before = together(lanes, first[:2])
+    for lane, i in ((0, 0), (1, 2)):
+        alone.start([lane], first[i, None], first[i, None], masks[i, None])
+    together.start([1], first[2:], first[2:], masks[2:])
+    for lane in lanes:
+        assert all(torch.equal(alone.weights[lane][name], w) for name, w in together.weights[lane].items())
+    after = together(lanes, first[:2])
+    assert torch.equal(after, alone(lanes, first[:2]))
+    assert torch.equal(after[0], before[0]) and not torch.allclose(after[1], before[1])
+    assert torch.equal(together(lanes[::-1], first[:2].flip(0)).flip(0), after)
 
 
 def test_without_iterations_it_is_as_it_was_trained(small):
