@@ -134,14 +134,15 @@ class Near:
         self.truth: dict[int, tuple[np.ndarray, np.ndarray]] = {}  # centres and longer sides, from the lane's start on
         self.at: dict[int, int] = {}  # frames since
         self.centre: dict[int, np.ndarray] = {}
+        self.shown: dict[int, tuple[VideoSequence, np.ndarray]] = {}  # a lane's sequence, and all its boxes
 
     def reveal(self, lanes: Sequence[int], sequences: Sequence[VideoSequence], frames: Sequence[int]) -> None:
         """As of `Tracker`."""
         for lane, sequence, t in zip(lanes, sequences, frames, strict=True):
-            boxes = sequence.groundtruth[t:]
-            if sequence.regions is not None and sequence.regions[t].ndim == 2:
-                boxes = np.stack([bounding_box(sequence.regions[i]) for i in range(t, len(sequence))])
-            self.truth[lane] = rois.places(boxes)
+            # Masks take long to read: once a sequence, however often it is started on.
+            known = next((boxes for other, boxes in self.shown.values() if other is sequence), None)
+            self.shown[lane] = sequence, _boxes(sequence) if known is None else known
+            self.truth[lane] = rois.places(self.shown[lane][1][t:])
 
     def start(self, lanes: Sequence[int], masks: Sequence[np.ndarray]) -> None:
         for lane in lanes:
@@ -158,6 +159,14 @@ class Near:
         return np.stack(windows)
 
     def see(self, lanes: Sequence[int], found: Sequence[Found]) -> None: ...
+
+
+def _boxes(sequence: VideoSequence) -> np.ndarray:
+    """(frames, 4): those around its masks, where it has such."""
+    if sequence.regions is None:
+        return sequence.groundtruth
+    regions = (sequence.regions[t] for t in range(len(sequence)))
+    return np.stack([bounding_box(r) if r.ndim == 2 else sequence.groundtruth[t] for t, r in enumerate(regions)])
 
 
 def stacked(states: Sequence[list[State]]) -> list[State]:

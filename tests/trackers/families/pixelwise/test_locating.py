@@ -190,6 +190,39 @@ def test_near_knows_masks_as_it_knows_boxes():
     assert near(masked, 0.8) == near(known, 0.8)
 
 
+class Counted:
+    """Masks that count how often they are read."""
+
+    def __init__(self, masks):
+        self.masks, self.reads = masks, 0
+
+    def __len__(self):
+        return len(self.masks)
+
+    def __getitem__(self, t):
+        self.reads += 1
+        return self.masks[t]
+
+
+def test_near_reads_each_mask_once(blob):
+    """However often, and in whatever lanes, a sequence is started on; another one takes its place."""
+    one, other = (
+        Sequence(
+            name, Unseen(6), np.ones((6, 4)), regions=Counted([blob(HEIGHT, WIDTH, x + t, 9, 8, 8) for t in range(6)])
+        )
+        for name, x in (("one", 10), ("other", 40))
+    )
+    locator = Near(FREE, 1.0)
+    locator.reveal([0, 1], [one, one], [0, 2])
+    locator.reveal([0], [one], [4])
+    assert one.regions.reads == 6
+    locator.start([0, 1], [one.regions.masks[0]] * 2)
+    assert locator.windows([0, 1])[:, 0].tolist() == [10 + 4 - 4, 10 + 2 - 4]
+    locator.reveal([0, 1], [other, other], [0, 0])
+    assert (one.regions.reads, other.regions.reads) == (6, 6)
+    assert {sequence.name for sequence, _ in locator.shown.values()} == {"other"}
+
+
 def test_states_of_lanes_come_apart():
     """Stacking undoes splitting, layer by layer."""
     layers = [
