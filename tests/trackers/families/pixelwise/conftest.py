@@ -18,7 +18,7 @@ from trackers.sequence import Sequence
 from trackers.synthetic.sprites import Scene, picture, render
 from trackers.training import Inputs, Silent, Training
 
-LITTLE = Training(batch=2, updates_per_epoch=3, epochs=1, report_every=3, learning_rate=1e-3)
+LITTLE = Training(batch=2, updates_per_epoch=2, epochs=1, report_every=2, learning_rate=1e-3)
 SMALL = Config(
     backbone=vgg16.Config((2, 2, 4, 6, 6)),
     pretraining=Pretraining(held_out=3, training=LITTLE),
@@ -36,7 +36,7 @@ SMALL = Config(
     attention_updating=LITTLE,
     anchor_pixels=4,
     dilation=1,
-    dilation_shrinks=2,
+    dilation_shrinks=1,
     every=4,
     units=5,
     refining=fcn.Refining(3, 0.1),

@@ -9,6 +9,7 @@ from trackers.backbones import vgg16
 from trackers.families.pixelwise import Config, attention, caveat, fcn, steps, tracker
 from trackers.families.pixelwise.clips import Drawing
 from trackers.families.pixelwise.locating import Attention, Centroid, Near
+from trackers.families.pixelwise.pretraining import Pretraining
 from trackers.families.pixelwise.tracking import Recurrent, Refined
 from trackers.training import Inputs, Silent, Training
 
@@ -267,7 +268,8 @@ def test_settings_that_mean_nothing_are_refused(settings, message, small):
 
 def test_all_models_of_a_tracker_are_in_one(trained, small):
     """The last step's weights are those of the steps that track, and a tracker is made of them."""
-    config = small(rounds=0)
+    none = Training(epochs=0)
+    config = small(rounds=0, pretraining=Pretraining(held_out=3, training=none), training=none, attention_training=none)
     weights = trained(config)
     joined = weights["tracker"]
     for step, part in (("backbone", "backbone"), ("local-0", "local"), ("global-0", "global")):

@@ -19,7 +19,11 @@ KINDS = {
     "FCN": {"stages": "1-stage", "network": "FCN"},
     "FCN near": {"stages": "near", "network": "FCN"},
 }
-each_kind = pytest.mark.parametrize("kind", KINDS)
+# Each locator and each segmenter is in one of the others.
+AGAIN = ("1-stage", "FCN near")
+each_kind = pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=pytest.mark.slow if kind in AGAIN else ()) for kind in KINDS]
+)
 
 
 @pytest.fixture(scope="module")
