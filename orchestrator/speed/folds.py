@@ -53,7 +53,7 @@ def measure(repeats: int = 5) -> list[dict[str, Any]]:
 
 
 def small(root: Path) -> dict[str, Any]:
-    """The two-stage tracker at the widths of the sample's parameters: a fold takes some fifteen seconds of one core."""
+    """The two-stage tracker at the widths of the sample's parameters: a fold takes some 24 seconds of one core."""
     states = iter(vgg16.VGG16(vgg16.Config(WIDTHS)).state_dict().values())
     names = [f"features.{number}.{part}" for number in vgg16.TORCHVISION for part in ("weight", "bias")]
     path = root / "vgg16.pt"
