@@ -161,8 +161,9 @@ def caveat(config: Config) -> str | None:
     if config.stages != "near":
         return None
     return (
-        f"the ROI of each frame is near the groundtruth (frames late: {config.roi.delay}; the paper: 5) and as large as "
-        "the target asks for: no tracker may know that. It says how well the target is cut out where the ROI is right."
+        f"the ROI of each frame is near the groundtruth (frames late: {config.roi.delay}; the paper: 5) and as large "
+        "as the target asks for: no tracker may know that. It says how well the target is cut out where the ROI is "
+        "right."
     )
 
 
