@@ -27,6 +27,27 @@ class SoftMap(NamedTuple):
     probabilities: np.ndarray
 
 
+class Recalled(NamedTuple):
+    """How much of each remembered patch a tracker recalled when it looked at the patch that it chose.
+
+    patches: uint8 RGB (K + 1, S, S, 3), the remembered ones, the oldest first, then the chosen one. weights: float32
+    (K,) in [-1, 1].
+    """
+
+    patches: np.ndarray
+    weights: np.ndarray
+
+
+class Contrast(NamedTuple):
+    """What a tracker's classifier is given of samples on the target, and of as many on what looks most like it.
+
+    positives, negatives: float32 (P, D) and (N, D).
+    """
+
+    positives: np.ndarray
+    negatives: np.ndarray
+
+
 class Tracker(ABC):
     """The stateful algorithm.
 
@@ -75,6 +96,14 @@ class Tracker(ABC):
 
     def memory(self, lanes: Sequence[int]) -> Mapping[str, np.ndarray] | None:
         """What these lanes remember of the last step: by layer, (len(lanes), cells, height, width); None if nothing."""
+        return None
+
+    def recalled(self, lanes: Sequence[int]) -> list[Recalled] | None:
+        """What these lanes recalled in the last step; None if they remember no patches, or have not stepped yet."""
+        return None
+
+    def contrast(self, lanes: Sequence[int]) -> list[Contrast] | None:
+        """How these lanes tell the target from what looks most like it in the last step; None if that is not known."""
         return None
 
 
