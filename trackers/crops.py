@@ -1,12 +1,12 @@
 """Crops: windows of images, resized together, and the way back from a window to the image.
 
 A window is four whole numbers x, y, width, height in pixels. It may reach outside of its image; what lies there
-is black.
+is black. To `warp`, windows are boxes, of any numbers, and what lies outside has any grey level.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import cv2
@@ -61,11 +61,8 @@ def sample(images: Tensor | Sequence[Tensor], windows: Tensor, size: int, of: Te
     `cut` returns. A GPU makes all windows of all images by one grid-sample. On a CPU it is cv2.resize indeed, into
     one batch, rounded to whole grey levels: with 56 windows of 227 pixels at least four times as fast there.
     """
-    if of is None:
-        of = torch.arange(len(windows), device=windows.device)
-        of = of.view(-1, *[1] * (windows.ndim - 2)).expand(windows.shape[:-1])
     resize = _resized if images[0].device.type == "cpu" else _grid_sampled
-    crops = resize(images, windows.reshape(-1, 4), size, of.reshape(-1))  # (N, 3, S, S)
+    crops = resize(images, windows.reshape(-1, 4), size, _numbers(windows, of).reshape(-1))  # (N, 3, S, S)
     return crops.unflatten(0, windows.shape[:-1])  # (..., 3, S, S)
 
 
@@ -75,19 +72,10 @@ def sample_on(device: str, images: Sequence[Image], windows: Tensor, size: int, 
     images, windows, size, of, and what is returned: as of `sample`, but for images being arrays. A GPU is not
     waited for.
     """
-    if of is None:
-        of = torch.arange(len(windows)).view(-1, *[1] * (windows.ndim - 2)).expand(windows.shape[:-1])
+    of = _numbers(windows, of)
     flat, number = windows.reshape(-1, 4).numpy(), of.reshape(-1).numpy()  # (N, 4), (N,)
-    edges = xywh_to_xyxy(flat)  # (N, 4)
-    shown, origins = [], np.zeros((len(images), 2), np.int64)
-    for i, image in enumerate(images):
-        own = edges[number == i]
-        rows, columns = image.shape[:2]
-        low = np.clip(own[:, :2].min(0, initial=max(rows, columns)), 0, (columns, rows))
-        high = np.clip(own[:, 2:].max(0, initial=0), low, (columns, rows))
-        origins[i] = low
-        shown.append(send(torch.from_numpy(image[low[1] : high[1], low[0] : high[0]]), device))
-    moved = torch.from_numpy(flat - np.pad(origins, ((0, 0), (0, 2)))[number]).view(windows.shape)  # (..., 4)
+    shown, origins = _sent(device, images, xywh_to_xyxy(flat), number)
+    moved = torch.from_numpy(flat - origins[number]).view(windows.shape)  # (..., 4)
     return sample(shown, send(moved, device), size, send(of, device))
 
 
@@ -98,45 +86,156 @@ def send(tensor: Tensor, device: str | torch.device) -> Tensor:
     return tensor.contiguous().pin_memory().to(device, non_blocking=True)
 
 
+def warp(
+    images: Tensor | Sequence[Tensor],
+    boxes: Tensor,
+    size: int | tuple[int, int],
+    outside: float = 0.0,
+    of: Tensor | None = None,
+) -> Tensor:
+    """Boxes of images, resized: float32 (..., 3, rows, columns) in [0, 255], channels last in memory.
+
+    images: uint8 (height, width, 3) each, of any sizes, all on the device that does the work. boxes: float (..., 4)
+    x, y, width, height in pixels of their images, taken as they are: none is moved to whole pixels, which in targets
+    of a few pixels would be much. size: rows and columns, or one number for both. outside: the grey level of what lies
+    outside of an image. of: int64 (...), the numbers of their images; None: as of `sample`.
+
+    Bilinear between the centres of pixels, at the borders of an image between these and the grey outside. No more than
+    four pixels make one: of boxes much larger than `size` most pixels are passed over, and fine patterns alias. On a
+    CPU crops are rounded to whole grey levels.
+    """
+    size = (size, size) if isinstance(size, int) else size
+    warped = _warped if images[0].device.type == "cpu" else _grid_warped
+    crops = warped(images, boxes.reshape(-1, 4), size, outside, _numbers(boxes, of).reshape(-1))
+    return crops.unflatten(0, boxes.shape[:-1])  # (..., 3, rows, columns)
+
+
+def warp_on(
+    device: str,
+    images: Sequence[Image],
+    boxes: Tensor,
+    size: int | tuple[int, int],
+    outside: float = 0.0,
+    of: Tensor | None = None,
+) -> Tensor:
+    """`warp` on a device, of images and boxes in main memory: as `sample_on` is to `sample`."""
+    of = _numbers(boxes, of)
+    flat, number = boxes.reshape(-1, 4).numpy(), of.reshape(-1).numpy()  # (N, 4), (N,)
+    edges = xywh_to_xyxy(flat)
+    edges = np.concatenate([np.floor(edges[:, :2] - 0.5), np.ceil(edges[:, 2:] + 0.5)], 1)  # (N, 4)
+    shown, origins = _sent(device, images, edges, number)
+    moved = torch.from_numpy(flat - origins[number].astype(flat.dtype)).view(boxes.shape)  # (..., 4)
+    return warp(shown, send(moved, device), size, outside, send(of, device))
+
+
+def _numbers(windows: Tensor, of: Tensor | None) -> Tensor:
+    """The numbers (...) of the images of windows (..., 4): those given, or the places along the first axis."""
+    if of is not None:
+        return of
+    of = torch.arange(len(windows), device=windows.device)
+    return of.view(-1, *[1] * (windows.ndim - 2)).expand(windows.shape[:-1])
+
+
+def _sent(
+    device: str, images: Sequence[Image], edges: np.ndarray, number: np.ndarray
+) -> tuple[list[Tensor], np.ndarray]:
+    """Of each image what lies between its edges (N, 4) x0, y0, x1, y1, on the device, and x, y, 0, 0 of it (M, 4).
+
+    number: (N,), whose edges they are.
+    """
+    shown, origins = [], np.zeros((len(images), 4), np.int64)
+    for i, image in enumerate(images):
+        own = edges[number == i]
+        rows, columns = image.shape[:2]
+        low = np.clip(own[:, :2].min(0, initial=max(rows, columns)), 0, (columns, rows)).astype(np.int64)
+        high = np.clip(own[:, 2:].max(0, initial=0), low, (columns, rows)).astype(np.int64)
+        origins[i, :2] = low
+        shown.append(send(torch.from_numpy(image[low[1] : high[1], low[0] : high[0]]), device))
+    return shown, origins
+
+
 def _resized(images: Tensor | Sequence[Tensor], windows: Tensor, size: int, of: Tensor) -> Tensor:
     pixels, places, numbers = [image.numpy() for image in images], windows.tolist(), of.tolist()
-    crops = np.empty((len(windows), size, size, 3), np.float32)  # by NumPy: in large pages, where Linux gives such
-    threads = max(1, min(torch.get_num_threads(), len(windows) // EACH))
+    return _each(len(places), (size, size), lambda i: cv2.resize(cut(pixels[numbers[i]], places[i]), (size, size)))
 
-    def resize(first: int) -> None:
-        for i in range(first, len(crops), threads):
-            crops[i] = cv2.resize(cut(pixels[numbers[i]], places[i]), (size, size))
+
+def _warped(
+    images: Tensor | Sequence[Tensor], boxes: Tensor, size: tuple[int, int], outside: float, of: Tensor
+) -> Tensor:
+    pixels, numbers, (rows, columns) = [image.numpy() for image in images], of.tolist(), size
+    steps = boxes[:, 2:].double() / torch.tensor([columns, rows])  # (N, 2): pixels of the image from one to the next
+    starts = (boxes[:, :2] + steps / 2 - 0.5).numpy()  # (N, 2): where the first one is
+    maps = np.zeros((len(boxes), 2, 3))
+    maps[:, [0, 1], [0, 1]], maps[:, :, 2] = steps.numpy(), starts
+    grey = (outside,) * 3
+
+    def warped(i: int) -> np.ndarray:
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        image = pixels[numbers[i]]
+        if not image.size:
+            return np.full((rows, columns, 3), round(outside), np.uint8)
+        return cv2.warpAffine(
+            image, maps[i], (columns, rows), flags=flags, borderMode=cv2.BORDER_CONSTANT, borderValue=grey
+        )
+
+    return _each(len(boxes), size, warped)
+
+
+def _each(count: int, size: tuple[int, int], make: Callable[[int], np.ndarray]) -> Tensor:
+    """Crops (N, 3, rows, columns), each made by itself, by as many threads as are worth it."""
+    crops = np.empty((count, *size, 3), np.float32)  # by NumPy: in large pages, where Linux gives such
+    threads = max(1, min(torch.get_num_threads(), count // EACH))
+
+    def some(first: int) -> None:
+        for i in range(first, count, threads):
+            crops[i] = make(i)
 
     if threads == 1:
-        resize(0)
+        some(0)
     else:
         with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(resize, range(threads)))
-    return torch.from_numpy(crops).permute(0, 3, 1, 2)  # (N, 3, S, S)
+            list(pool.map(some, range(threads)))
+    return torch.from_numpy(crops).permute(0, 3, 1, 2)  # (N, 3, rows, columns)
 
 
 def _grid_sampled(images: Tensor | Sequence[Tensor], windows: Tensor, size: int, of: Tensor) -> Tensor:
-    device = windows.device
-    # The images, one below the other, each in a frame of black one pixel wide: whatever is outside is sampled there.
+    extents = windows[:, None, 2:]  # (N, 1, 2)
+    steps = (torch.arange(size, device=windows.device)[:, None] + 0.5) / size  # (S, 1)
+    points = (steps * extents - 0.5).clamp(min=0).minimum(extents - 1.0)  # (N, S, 2) from the window's first pixel
+    x, y = (points + windows[:, None, :2]).unbind(-1)  # (N, S) each, in the image
+    return _between_pixels(images, x, y, 0.0, of)
+
+
+def _grid_warped(
+    images: Tensor | Sequence[Tensor], boxes: Tensor, size: tuple[int, int], outside: float, of: Tensor
+) -> Tensor:
+    x, y = (
+        boxes[:, [axis]] + boxes[:, [axis + 2]] * ((torch.arange(length, device=boxes.device) + 0.5) / length) - 0.5
+        for axis, length in enumerate(reversed(size))
+    )  # (N, columns), (N, rows)
+    return _between_pixels(images, x.float(), y.float(), outside, of)
+
+
+def _between_pixels(images: Tensor | Sequence[Tensor], x: Tensor, y: Tensor, outside: float, of: Tensor) -> Tensor:
+    """Grey levels at columns x (N, W) and rows y (N, H) of images, from 0 at the first pixel's centre: (N, 3, H, W)."""
+    device = x.device
+    # The images, one below the other, each in a frame one pixel wide of what is outside, which is sampled there.
     heights = [len(image) + 2 for image in images]
-    atlas = torch.zeros(sum(heights), max(image.shape[1] for image in images) + 2, 3, device=device)
+    atlas = torch.full((sum(heights), max(image.shape[1] for image in images) + 2, 3), float(outside), device=device)
     for place, image in zip(atlas.split(heights), images, strict=True):
         place[1 : 1 + image.shape[0], 1 : 1 + image.shape[1]] = image
     tops = [sum(heights[:i]) + 1 for i in range(len(heights))]
     table = torch.tensor([(*image.shape[1::-1], 1, top) for image, top in zip(images, tops, strict=True)])  # (M, 4)
-    # (N, 2) each: width, height of each window's image, and x, y of it in the atlas
-    sizes, corners = send(table, device)[of].chunk(2, -1)
+    # (N, 1) each: width, height of each window's image, and x, y of it in the atlas
+    width, height, left, top = send(table, device)[of].split(1, -1)
 
-    extents = windows[:, None, 2:]  # (N, 1, 2)
-    steps = (torch.arange(size, device=device)[:, None] + 0.5) / size  # (S, 1)
-    points = (steps * extents - 0.5).clamp(min=0).minimum(extents - 1.0)  # (N, S, 2) from the window's first pixel
-    points = (points + windows[:, None, :2]).clamp(min=-1).minimum(sizes[:, None])  # (N, S, 2) in the image
-    points = (points + corners[:, None] + 0.5) * 2  # (N, S, 2) in halves of a pixel of the atlas
-    # (N, 1, S), (N, S, 1) in the atlas, its extent [-1, 1]
-    x, y = points[:, None, :, 0] / atlas.shape[1] - 1, points[:, :, None, 1] / atlas.shape[0] - 1
-    grid = torch.stack(torch.broadcast_tensors(x, y), -1)  # (N, S, S, 2)
-    crops = F.grid_sample(atlas.permute(2, 0, 1)[None], grid.view(1, -1, size, 2), align_corners=False)
-    crops = crops[0].unflatten(1, (-1, size)).transpose(0, 1)  # (N, 3, S, S)
+    x, y = x.clamp(min=-1).minimum(width), y.clamp(min=-1).minimum(height)  # in the image's frame at most
+    # (N, 1, W), (N, H, 1) in the atlas, its extent [-1, 1]
+    x = ((x + left + 0.5) * 2 / atlas.shape[1] - 1)[:, None]
+    y = ((y + top + 0.5) * 2 / atlas.shape[0] - 1)[:, :, None]
+    grid = torch.stack(torch.broadcast_tensors(x, y), -1)  # (N, H, W, 2)
+    crops = F.grid_sample(atlas.permute(2, 0, 1)[None], grid.flatten(0, 1)[None], align_corners=False)
+    crops = crops[0].unflatten(1, grid.shape[:2]).transpose(0, 1)  # (N, 3, H, W)
     return crops.contiguous(memory_format=torch.channels_last)
 
 

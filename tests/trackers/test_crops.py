@@ -148,3 +148,83 @@ def test_a_gpu_crops_as_a_cpu_does():
     assert (on_gpu.cpu() - expected).abs().max() <= 1
     sent = crops.sample_on("cuda", [image.numpy() for image in images], windows, 64)
     assert (sent.cpu() - expected).abs().max() <= 1
+
+
+WARPS = pytest.mark.parametrize("warp", [crops._warped, crops._grid_warped], ids=["on a CPU", "on a GPU"])
+
+
+def warped(warp, image, *boxes, size, outside=0.0):
+    """Warps of boxes of one image, (N, rows, columns, 3)."""
+    boxes = torch.tensor(boxes, dtype=torch.float64)
+    found = warp([torch.from_numpy(image)], boxes, size, outside, torch.zeros(len(boxes), dtype=torch.int64))
+    assert found.dtype == torch.float32 and found.is_contiguous(memory_format=torch.channels_last)
+    return found.permute(0, 2, 3, 1).numpy()
+
+
+@WARPS
+def test_a_box_of_whole_pixels_warped_to_its_own_size_is_its_pixels(warp):
+    """Nothing is between pixels there, and outside of the image the grey is."""
+    image = noise(30, 40)
+    [inside, over] = warped(warp, image, (7, 5, 12, 9), (-3, 25, 12, 9), size=(9, 12), outside=100)
+    assert np.abs(inside - image[5:14, 7:19]).max() < 1e-2
+    expected = np.full((9, 12, 3), 100.0)
+    expected[:5, 3:] = image[25:, :9]
+    assert np.abs(over - expected).max() < 1e-2
+
+
+@WARPS
+def test_half_a_pixel_further_neighbours_are_averaged(warp):
+    """To the right, or below; at the border one neighbour is the grey."""
+    image = noise(30, 40).astype(float)
+    [right, below] = warped(warp, image.astype(np.uint8), (31.5, 5, 9, 6), (20, -0.5, 9, 6), size=(6, 9), outside=50)
+    padded = np.pad(image, ((1, 1), (1, 1), (0, 0)), constant_values=50)
+    assert np.abs(right - (padded[6:12, 32:41] + padded[6:12, 33:42]) / 2).max() <= 0.51
+    assert np.abs(below - (padded[0:6, 21:30] + padded[1:7, 21:30]) / 2).max() <= 0.51
+
+
+@WARPS
+def test_a_warp_is_exact_to_fractions_of_a_pixel(warp):
+    """A ramp of grey levels stays one, and says where each pixel was looked at: to the rounding of grey levels."""
+    ramp = np.zeros((60, 80, 3), np.uint8)
+    ramp[..., 0], ramp[..., 1] = 3 * np.arange(80), 4 * np.arange(60)[:, None]
+    for box in ((10.3, 5.7, 20, 20), (10.41, 5.7, 15, 13.2), (3.3, 2.2, 70.1, 50.9)):
+        [found] = warped(warp, ramp, box, size=(16, 21))
+        x = box[0] + (np.arange(21) + 0.5) / 21 * box[2] - 0.5
+        y = box[1] + (np.arange(16) + 0.5) / 16 * box[3] - 0.5
+        assert np.abs(found[..., 0] - 3 * x).max() < 0.6 and np.abs(found[..., 1] - 4 * y[:, None]).max() < 0.6
+
+
+def test_both_ways_to_warp_agree():
+    """On any box, inside or over the border, within rounding; and what is all outside is the grey."""
+    images = [torch.from_numpy(noise(75, 100)), torch.from_numpy(noise(40, 30, seed=1))]
+    rng = np.random.default_rng(0)
+    boxes = torch.from_numpy(np.c_[rng.uniform(-40, 110, (30, 2)), rng.uniform(1, 90, (30, 2))])
+    boxes[0] = torch.tensor([500.0, 20, 30, 30])
+    of = torch.arange(30) % 2
+    found = [warp(images, boxes, (16, 21), 128.0, of) for warp in (crops._warped, crops._grid_warped)]
+    assert (found[0] - found[1]).abs().max() < 0.6
+    assert (found[0][0] == 128).all() and (found[1][0] == 128).all()
+
+
+def test_warps_are_of_their_image_whatever_is_sent_of_it():
+    """A row of boxes for each image is a flat list with numbers; of each image only what is shown is sent."""
+    images = [noise(75, 100), noise(40, 30, seed=1)]
+    boxes = torch.tensor([[[10.3, 20.6, 30, 15], [70, 60, 50.5, 30]], [[5, 5, 11.2, 9], [200, 5, 8, 8]]])
+    found = crops.warp([torch.from_numpy(image) for image in images], boxes, 12, 128.0)
+    assert found.shape == (2, 2, 3, 12, 12)
+    assert (crops.warp_on("cpu", images, boxes, 12, 128.0) - found).abs().max() <= 1  # where rounding begins at a half
+    of = torch.tensor([1, 0, 0])
+    picked = boxes[[1, 0, 0], [0, 1, 0]]
+    found = found[[1, 0, 0], [0, 1, 0]]
+    assert (crops.warp_on("cpu", images, picked, 12, 128.0, of) - found).abs().max() <= 1
+    nowhere = crops.warp_on("cpu", images, torch.tensor([[-50.0, -50, 9, 9]]), (4, 5), 128.0, torch.tensor([0]))
+    assert nowhere.shape == (1, 3, 4, 5) and (nowhere == 128).all()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_a_gpu_warps_as_a_cpu_does():
+    """The same boxes of the same image are the same within rounding on both."""
+    image, boxes = noise(75, 100), torch.tensor([[10.3, 20.6, 30, 15], [70, 60, 50.5, 30], [-50, -50, 9, 9]])
+    of = torch.zeros(3, dtype=torch.int64)
+    expected = crops.warp_on("cpu", [image], boxes, 64, 128.0, of)
+    assert (crops.warp_on("cuda", [image], boxes, 64, 128.0, of).cpu() - expected).abs().max() < 0.6

@@ -20,12 +20,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trackers.backbones import weights_file
+from trackers.backbones.normalization import normalize
 
 KERNELS = (11, 5, 3, 3, 3)
 STRIDES = (4, 1, 1, 1, 1)
 POOLED = (1, 2, 5)  # convolutions after which a maximum is taken of 3 x 3, every 2 pixels
 NORMALIZED = (1, 2)  # convolutions whose pooled responses are normalized, in Caffe's layout
-REACH, ALPHA = 2, 1e-4  # of that normalization: channels to either side; beta is 3/4 and k is 1
+K, ALPHA = 1.0, 1e-4 / 5  # of that normalization
 CHUNK = 4 * 227**2  # pixels of images whose responses a processor's cache holds
 TORCHVISION = (0, 3, 6, 8, 10)  # numbers of the convolutions in torchvision's `features`
 
@@ -109,7 +110,7 @@ class AlexNet(nn.Module):
             if number in POOLED:
                 x = F.max_pool2d(x, 3, 2, ceil_mode=self.caffe)  # sides 27, 13, 6
             if self.caffe and number in NORMALIZED:
-                x = normalize(x)
+                x = normalize(x, K, ALPHA)
         return x
 
     def _first(self, images: Tensor) -> Tensor:
@@ -125,21 +126,6 @@ class AlexNet(nn.Module):
         else:
             images = images - self.mean[:, None, None]
         return F.conv2d(images, weight, bias, stride=4, padding=0 if self.caffe else 2)
-
-
-def normalize(x: Tensor) -> Tensor:
-    """Local response normalization across channels (Krizhevsky et al. 2012, Section 3.3), (N, C, H, W).
-
-    Each response is divided by (1 + 1e-4 / 5 x the sum of squares over 5 channels around it) to the power 3/4.
-    torch's own means those 5 with a pooling in three dimensions, in ten times the time.
-    """
-    channels = x.shape[1]
-    last = x.permute(0, 2, 3, 1)  # (N, H, W, C)
-    squares = F.pad((last * (ALPHA / (2 * REACH + 1)) ** 0.5).square(), (REACH, REACH))  # (N, H, W, C + 4)
-    total = squares[..., :channels] + 1
-    for offset in range(1, 2 * REACH + 1):
-        total = total + squares[..., offset : offset + channels]
-    return (last * (total * total.sqrt()).rsqrt()).permute(0, 3, 1, 2)  # (N, C, H, W)
 
 
 def read(path: str | Path, config: Config) -> dict[str, Tensor]:

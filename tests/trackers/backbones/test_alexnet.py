@@ -2,7 +2,6 @@ from collections import OrderedDict
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from trackers.backbones import alexnet
@@ -89,13 +88,6 @@ def test_the_mean_colour_leaves_only_the_bias_of_conv1():
         torch.testing.assert_close(
             responses, network.conv1.bias[:, None, None].expand_as(responses), rtol=1e-4, atol=1e-3
         )
-
-
-def test_normalization_is_torchs_own():
-    """Responses are normalized across channels as nn.LocalResponseNorm does it, from one channel to many."""
-    for channels in (1, 3, 7):
-        x = torch.randn(2, channels, 5, 4).mul(200)
-        torch.testing.assert_close(alexnet.normalize(x), F.local_response_norm(x, 5, 1e-4, 0.75))
 
 
 @pytest.mark.parametrize("config", [SMALL, SMALL_TORCHVISION])
