@@ -212,20 +212,41 @@ def refused(jobs: list[Job], params: Params, sources: plan.Sources) -> dict[str,
         use: made.uncovered(params.datasets[use[0]], use[1]) for use in {use for job in jobs for use in _seen(job)}
     }
     lacking = {job.key: text for job in jobs for use in _seen(job) if (text := uncovered[use]) is not None}
-    unsplit = _unsplit([job for job in jobs if job.key not in bad])
-    return lacking | _in_vain(jobs, unsplit) | bad
+    readable, names = [job for job in jobs if job.key not in bad], cache(_names)
+    return lacking | _in_vain(jobs, _unsplit(readable, names) | _unshown(readable, names)) | bad
 
 
-def _unsplit(jobs: list[Job]) -> dict[str, str]:
+_Names = Callable[[str, str, Path], tuple[str, ...]]
+
+
+def _names(format: str, settings: str, path: Path) -> tuple[str, ...]:
+    """Of the sequences of a data set; ValueError for generated ones, which have none that last."""
+    module = dataset_module(format)
+    opened = module.open(build(module.Config, json.loads(settings)), path, format)
+    if not isinstance(opened, Collection):
+        raise ValueError("expected recorded sequences, which have names, got generated ones")
+    return tuple(sequence.name for sequence in opened)
+
+
+def _unshown(jobs: list[Job], names: _Names) -> dict[str, str]:
+    """Why jobs cannot keep the pictures that they are asked for, by key; all of their data can be read."""
+    found: dict[str, str] = {}
+    for job in jobs:
+        wanted, test = job.arguments.get("pictures", {}).get("sequences"), job.arguments.get("test", {})
+        if not isinstance(wanted, list):
+            continue
+        try:
+            there = names(test["format"], json.dumps(test["settings"]), job.data[test["name"]].path)
+            strange = [name for name in wanted if name not in there]
+            if strange:
+                raise ValueError(f"expected some of {', '.join(there)}, got {', '.join(strange)}")
+        except ValueError as error:
+            found[job.key] = f"data set {test['name']}: pictures: {error}"
+    return found
+
+
+def _unsplit(jobs: list[Job], names: _Names) -> dict[str, str]:
     """Why jobs cannot have their part of the folds, by key; all of their data can be read."""
-
-    @cache
-    def names(format: str, settings: str, path: Path) -> tuple[str, ...]:
-        module = dataset_module(format)
-        opened = module.open(build(module.Config, json.loads(settings)), path, format)
-        if not isinstance(opened, Collection):
-            raise ValueError("folds: expected recorded sequences to split, got generated ones")
-        return tuple(sequence.name for sequence in opened)
 
     @cache
     def problem(use: str, path: Path) -> str | None:

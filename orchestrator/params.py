@@ -24,7 +24,7 @@ from trackers import extractors, families
 from trackers.benchmarks import catalogue
 from trackers.evaluation.measure import Convention
 from trackers.evaluation.measures import MEASURES
-from trackers.evaluation.protocols import CLIPS, PROTOCOLS
+from trackers.evaluation.protocols import CLIPS, PROTOCOLS, REPETITIONS
 
 T = TypeVar("T")
 Where = tuple[str | int, ...]
@@ -90,6 +90,23 @@ class Extractor:
 
 
 @dataclass(frozen=True)
+class Pictures:
+    """What the report shows of each data set under the first protocol.
+
+    sequences: how many, the first of it; or their names. frames: of each, counted from the start of its first run.
+    """
+
+    sequences: int | tuple[str, ...] = 2
+    frames: tuple[int, ...] = (1, 4, 7, 10, 13, 16, 19)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.sequences, int) and self.sequences < 0:
+            raise ValueError(f"sequences: expected at least 0, or names, got {self.sequences}")
+        if self.frames and min(self.frames) < 0:
+            raise ValueError(f"frames: expected numbers from 0 on, got {min(self.frames)}")
+
+
+@dataclass(frozen=True)
 class Experiment:
     """One comparison: what trackers are trained on, and how they are then tested.
 
@@ -107,6 +124,9 @@ class Experiment:
     see `trackers.evaluation.measure`. interval: from which length to which EAO is averaged (else by the
     rule, from the lengths of the sequences). legacy_rasterization: see `trackers.evaluation.results.Results`.
     clips: how many of each sequence are played under `random_clips`.
+    repetitions: how often a stochastic tracker runs through each sequence under `supervised_reset`. VOT says 15; means
+    of fewer runs are noisier than what others publish, and comparable with it only as far as that noise allows.
+    pictures: what the report shows; sequences that are named must be in each data set that is tested.
     speed: whether to measure frames per second as well, each tracker alone on its node; or of which trackers.
     trackers: of the study's, those that take part; (): all.
     """
@@ -122,6 +142,8 @@ class Experiment:
     interval: tuple[int, ...] | None = None
     legacy_rasterization: bool | None = None
     clips: int = CLIPS
+    repetitions: int = REPETITIONS
+    pictures: Pictures = Pictures()
     speed: bool | tuple[str, ...] = False
     trackers: tuple[str, ...] = ()
 
@@ -168,6 +190,8 @@ class Experiment:
             raise ValueError(f"folds: expected at least 1, got {self.folds}")
         if self.clips < 1:
             raise ValueError(f"clips: expected at least 1, got {self.clips}")
+        if self.repetitions < 1:
+            raise ValueError(f"repetitions: expected at least 1, got {self.repetitions}")
         if self.interval is not None and not (len(self.interval) == 2 and 1 <= self.interval[0] <= self.interval[1]):
             raise ValueError(f"interval: expected two lengths in frames, from and to, got {list(self.interval)}")
         if self.folds > 1 and "eao" in self.measures and self.interval is None:

@@ -14,13 +14,22 @@ from pathlib import Path
 from typing import Any, Literal
 
 from orchestrator.jobs import Data, Job, Resources, digest, in_order
-from orchestrator.params import Dataset, Experiment, Extractor, Params, Study, Variant, dataset_module, parts_of_one
+from orchestrator.params import (
+    Dataset,
+    Experiment,
+    Extractor,
+    Params,
+    Pictures,
+    Study,
+    Variant,
+    dataset_module,
+    parts_of_one,
+)
 from trackers import extractors, families
 from trackers.evaluation.measures import MEASURES
+from trackers.evaluation.protocols import REPETITIONS
 from trackers.training import Step
 
-# Pictures for the report: so many sequences of each data set, at these frames.
-PICTURES: dict[str, Any] = {"sequences": 2, "frames": [1, 4, 7, 10, 13, 16, 19]}
 SCORING = [
     "trackers.evaluation.measures",
     "trackers.evaluation.curves",
@@ -39,7 +48,7 @@ _Jobs = dict[str, Job]
 
 @dataclass(frozen=True)
 class Trial:
-    """train: names of the training data, in one; None for a tracker that is not trained.
+    """train: names of the training data, in one; None for a tracker that learns from none.
 
     training: its training jobs by step. tracking: by test data set and protocol. scores: its scoring
     jobs by test data set. speed: its measurements of speed by test data set, where asked for. fold:
@@ -203,20 +212,21 @@ class _Entry:
 def _study(study: Study, params: Params, sources: Sources) -> Iterable[Trial]:
     for variant in study.trackers:
         family = families.find(variant.family)
-        trained = bool(family.steps(variant.config))
+        steps = family.steps(variant.config)
+        learns = any(step.reads for step in steps)  # else its weights come from files, or it has none
         # Where nothing is trained and nothing is drawn, no seed can matter.
-        seeds = study.seeds if trained or family.stochastic else study.seeds[:1]
+        seeds = study.seeds if steps or family.stochastic else study.seeds[:1]
         for seed in seeds:
-            for entry in _entries(study, params, variant.name, trained):
-                if entry.train or not trained:
+            for entry in _entries(study, params, variant.name, learns):
+                if entry.train or not learns:
                     yield _trial(study, params, variant, entry, seed, sources)
 
 
-def _entries(study: Study, params: Params, tracker: str, trained: bool) -> Iterable[_Entry]:
-    """The trials of one tracker and seed. One that is not trained is tested once, whatever others were trained on."""
+def _entries(study: Study, params: Params, tracker: str, learns: bool) -> Iterable[_Entry]:
+    """The trials of one tracker and seed. One that learns from no data is tested once, whatever others learnt from."""
     experiments = [experiment for experiment in study.experiments if experiment.has(tracker)]
     whole = [experiment for experiment in experiments if experiment.folds == 1]
-    if trained:
+    if learns:
         for several in _alike(whole):
             yield _Entry(_train(several[0], params), _tests(several))
     elif whole:
@@ -226,7 +236,7 @@ def _entries(study: Study, params: Params, tracker: str, trained: bool) -> Itera
         tested, drawn = tuple(params.datasets[test] for test in tests), tuple(train.values())
         for number in range(several[0].folds):
             fold = _Fold(number, several[0].folds, several[0].fold_seed, tested, drawn)
-            yield _Entry(train if trained else {}, tests, fold)
+            yield _Entry(train if learns else {}, tests, fold)
 
 
 def _alike(experiments: Iterable[Experiment]) -> Iterable[list[Experiment]]:
@@ -264,7 +274,8 @@ def _trial(study: Study, params: Params, variant: Variant, entry: _Entry, seed: 
     tracking: dict[tuple[str, str], Job] = {}
     scores: dict[str, Job] = {}
     speed: dict[str, Job] = {}
-    own = families.find(variant.family).measures(variant.config)
+    family = families.find(variant.family)
+    own = family.measures(variant.config)
     for test, experiment in entry.tests.items():
         dataset = params.datasets[test]
         use = _Use(dataset, "test", entry.part(dataset), _sight(variant, params))
@@ -274,7 +285,7 @@ def _trial(study: Study, params: Params, variant: Variant, entry: _Entry, seed: 
                 f"{title} / track {test} / {protocol}",
                 variant,
                 use,
-                _playing(experiment, protocol, measures),
+                _playing(experiment, protocol, measures, family.stochastic),
                 seed,
                 trained,
                 sources,
@@ -311,24 +322,31 @@ def _trial(study: Study, params: Params, variant: Variant, entry: _Entry, seed: 
     )
 
 
-def _playing(experiment: Experiment, protocol: str, measures: Iterable[str]) -> dict[str, Any]:
+def _playing(experiment: Experiment, protocol: str, measures: Iterable[str], stochastic: bool) -> dict[str, Any]:
     """The protocol as arguments of a tracking job; clips: of each sequence, where it is `random_clips`.
 
-    soft: True where a measure counts pixels by how likely they are, for which trackers have to be asked.
+    repetitions: of a stochastic tracker under `supervised_reset`, where they are not VOT's 15. soft: True where a
+    measure counts pixels by how likely they are, for which trackers have to be asked.
     """
-    pictures = PICTURES if protocol == experiment.protocols[0] else NO_PICTURES
+    pictures = _pictures(experiment.pictures) if protocol == experiment.protocols[0] else NO_PICTURES
     arguments: dict[str, Any] = {"protocol": protocol, "pictures": pictures}
     if protocol == "random_clips":
         arguments["clips"] = experiment.clips
+    if protocol == "supervised_reset" and stochastic and experiment.repetitions != REPETITIONS:
+        arguments["repetitions"] = experiment.repetitions
     if any(MEASURES[name].soft and protocol in MEASURES[name].protocols for name in measures):
         arguments["soft"] = True
     return arguments
 
 
+def _pictures(chosen: Pictures) -> dict[str, Any]:
+    """As arguments of an `Album`."""
+    some = chosen.sequences
+    return {"sequences": some if isinstance(some, int) else list(some), "frames": list(chosen.frames)}
+
+
 def _training(title: str, variant: Variant, entry: _Entry, seed: int, params: Params, sources: Sources) -> _Jobs:
     family, sight = families.find(variant.family), _sight(variant, params)
-    if not entry.train:
-        return {}
     uses = {role: _Use(dataset, "train", entry.part(dataset), sight) for role, dataset in entry.train.items()}
     steps = family.steps(variant.config)
     return _steps(title, {"family": variant.family}, family.module, steps, variant.config, uses, seed, sources)

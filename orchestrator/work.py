@@ -32,7 +32,7 @@ from trackers.evaluation.clips import clip
 from trackers.evaluation.curves import CURVES
 from trackers.evaluation.lanes import follow
 from trackers.evaluation.measures import MEASURES
-from trackers.evaluation.protocols import PROTOCOLS, image_size, random_clips, read
+from trackers.evaluation.protocols import PROTOCOLS, image_size, random_clips, read, supervised_reset
 from trackers.evaluation.results import ALL, gather
 from trackers.evaluation.scores import Score
 from trackers.evaluation.speed import measure_speed
@@ -207,7 +207,7 @@ def extract(task: Task, output: Path, emit: Emit) -> dict[str, Any]:
 
 
 def track(task: Task, output: Path, emit: Emit) -> dict[str, Any]:
-    """One tracker through one benchmark -> trajectories.npz, and pictures.npz of its first sequences."""
+    """One tracker through one benchmark -> trajectories.npz, and pictures.npz of some of its sequences."""
     tracker = _tracker(task)
     benchmark = _open(task, task.arguments["test"])
     _assert_unseen(task, benchmark)
@@ -218,6 +218,8 @@ def track(task: Task, output: Path, emit: Emit) -> dict[str, Any]:
     protocol = PROTOCOLS[task.arguments["protocol"]]
     if "clips" in task.arguments:
         protocol = partial(random_clips, clips=task.arguments["clips"])
+    if "repetitions" in task.arguments:
+        protocol = partial(supervised_reset, repetitions=task.arguments["repetitions"])
     playing = follow(
         tracker,
         protocol,

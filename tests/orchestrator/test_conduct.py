@@ -206,6 +206,31 @@ def test_bad_data_is_refused_before_anything_runs_and_spares_the_rest(project, p
     assert sorted(t["state"] for t in study["trials"]) == ["done", "done", "done", "failed", "failed"]
 
 
+@pytest.mark.parametrize(
+    ("name", "wanted", "message"),
+    [
+        ("otb", "Circle", "data set otb: pictures: expected some of Square0, Square1, got Circle"),
+        (
+            "test",
+            "test/0",
+            "data set test: pictures: expected recorded sequences, which have names, got generated ones",
+        ),
+    ],
+)
+def test_pictures_of_what_is_not_there_are_refused_before_anything_runs(name, wanted, message, project, params):
+    """A sequence that a data set lacks, or cannot name, fails what was to show it, and what was to train for that."""
+    write_otb(project.root / "data" / "otb", [3, 4])
+    params["datasets"]["otb"] = {"format": "otb", "root": "data/otb"}
+    params["studies"]["toy"] |= {
+        "lengths": [],
+        "experiments": [{"train": "train", "test": [name], "pictures": {"sequences": [wanted]}}],
+    }
+    project.write(params)
+    failures = conduct(project.options(), project.paths).failures
+    assert failures["toy / Mover / train / seed 1 / fit"] == message
+    assert failures[f"toy / Identity / seed 1 / track {name} / one_pass"] == message
+
+
 def test_a_worker_that_dies_is_tried_again(project, params):
     """The death of a worker is no failure of the job: it runs again on another."""
     diary = project.root / "diary"

@@ -160,6 +160,78 @@ def test_tracking_is_told_what_its_protocol_and_measures_need(project, params, t
     assert [job.arguments["soft"] for job in pixels.tracking.values()] == [True, True]
 
 
+DICE = """
+from dataclasses import dataclass
+
+from trackers.training import Step
+
+stochastic = True
+
+
+@dataclass(frozen=True)
+class Config:
+    weights: str | None = None
+
+
+def steps(config):
+    reads, files = (("train",), ()) if config.weights is None else ((), (config.weights,))
+    return [Step("read", lambda inputs, config, reporter: {}, reads=reads, files=files)]
+
+
+def tracker(config, weights, device):
+    raise NotImplementedError
+"""
+
+
+def test_repetitions_are_of_stochastic_trackers_under_supervision(project, params, trials):
+    """Other than VOT's 15 runs are told to the jobs that roll dice many times; all other jobs are as they were."""
+    (project.root / "toy" / "dice.py").write_text(DICE)
+    params["studies"]["toy"]["trackers"] = {
+        "Dice": {"family": "toy.dice"},
+        "Identity": {"family": "trackers.tracker:IdentityTracker"},
+    }
+    [experiment] = params["studies"]["toy"]["experiments"]
+    experiment |= {"protocols": ["one_pass", "supervised_reset"], "measures": ["average_overlap", "accuracy"]}
+
+    def tracking(**changes):
+        experiment.update(changes)
+        project.write(params)
+        return {(t.tracker, protocol): job for t in trials() for (_, protocol), job in t.tracking.items()}
+
+    before, after = tracking(repetitions=15), tracking(repetitions=3)
+    assert before["Dice", "supervised_reset"].arguments.get("repetitions") is None
+    assert after["Dice", "supervised_reset"].arguments["repetitions"] == 3
+    changed = {name for name in before if before[name].key != after[name].key}
+    assert changed == {("Dice", "supervised_reset")}
+
+
+def test_weights_from_a_file_take_no_training_data(project, params, trials):
+    """A tracker none of whose steps reads data is one trial, whatever its experiment trains on, or nothing."""
+    (project.root / "toy" / "dice.py").write_text(DICE)
+    trackers = {"Read": {"family": "toy.dice", "weights": "data/squares"}, "Learnt": {"family": "toy.dice"}}
+    [experiment] = params["studies"]["toy"]["experiments"]
+    params["studies"]["toy"] |= {"trackers": trackers, "seeds": [1, 2]}
+    project.write(params)
+    assert [t.name for t in trials() if t.tracker == "Read"] == ["Read", "Read / seed 2"]
+    del experiment["train"]
+    project.write(params)
+    assert [(t.name, list(t.training)) for t in trials() if t.seed == 1] == [("Read", ["read"])]
+
+
+def test_pictures_are_of_chosen_sequences_and_frames(project, params, trials):
+    """An experiment says of which sequences and frames its first protocol keeps pictures; else they are as ever."""
+    [experiment] = params["studies"]["toy"]["experiments"]
+    before = trials()
+    pictures = {"sequences": 2, "frames": [1, 4, 7, 10, 13, 16, 19]}
+    assert [job.arguments["pictures"] for t in before for job in t.tracking.values()] == [pictures] * 3
+    experiment["pictures"] = pictures
+    project.write(params)
+    assert keys(trials()) == keys(before)
+    experiment["pictures"] = {"sequences": ["test/1"], "frames": [0, 5]}
+    project.write(params)
+    assert [job.arguments["pictures"] for t in trials() for job in t.tracking.values()] == [experiment["pictures"]] * 3
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -170,6 +242,9 @@ def test_tracking_is_told_what_its_protocol_and_measures_need(project, params, t
         ({"benchmark": "otb2014"}, "benchmark: expected one of otb2015, .*got otb2014"),
         ({"folds": 0}, "folds: expected at least 1, got 0"),
         ({"clips": 0}, "clips: expected at least 1, got 0"),
+        ({"repetitions": 0}, "repetitions: expected at least 1, got 0"),
+        ({"pictures": {"sequences": -1}}, "pictures: sequences: expected at least 0, or names, got -1"),
+        ({"pictures": {"frames": [-1]}}, "pictures: frames: expected numbers from 0 on, got -1"),
         ({"folds": 2}, "folds: expected what is tested to be among the training data, train, got test"),
         ({"test": []}, "test: expected at least one data set"),
     ],

@@ -122,6 +122,7 @@ def test_a_stochastic_tracker_is_repeated_under_supervision_alone():
         "unsupervised": [1, 1],
         "random_clips": [1, 1],
     }
+    assert [len(list(supervised_reset(film, dice, repetitions=3))) for dice in (False, True)] == [1, 3]
 
 
 # Temporal robustness
