@@ -10,20 +10,27 @@ import numpy as np
 
 from trackers.evaluation.trajectory import Trajectory
 from trackers.sequence import Sequence
-from trackers.tracker import Tracker
+from trackers.tracker import Contrast, Recalled, Tracker
 
 PICTURE = 200  # pixels: the height at which the report shows a frame
+PATCH = 64  # pixels: the side of a remembered patch
+BINS = 40  # of a histogram of correlations, over [-1, 1]
 CELLS = 16  # of each layer of a memory: "the top 16 activations out of 256 cells" (Song et al. 2017, Fig. 3)
 
 
 @dataclass(frozen=True)
 class Look:
-    """One frame as it is shown. mask: of the target, where one is annotated. attention, memory: of the tracker."""
+    """One frame as it is shown. mask: of the target, where one is annotated. The rest: what the tracker says of it.
+
+    contrast: float32 (2, BINS), see `told_apart`.
+    """
 
     image: np.ndarray
     mask: np.ndarray | None
     attention: np.ndarray | None
     memory: Mapping[str, np.ndarray] | None
+    recalled: Recalled | None
+    contrast: np.ndarray | None
 
 
 @dataclass
@@ -44,13 +51,13 @@ class Page:
 
 @dataclass
 class Album:
-    """Frames, regions, attention and memory of the first sequences of a benchmark, for the report's pictures.
+    """Frames, regions and what the tracker says of them, of some sequences of a benchmark: for the report's pictures.
 
-    sequences: how many. frames: which frames are kept of each, counted from the start of its first run; they are as
-    large as they are shown.
+    sequences: how many, the first ones; or their names. frames: which frames are kept of each, counted from the start
+    of its first run; they are as large as they are shown.
     """
 
-    sequences: int
+    sequences: int | list[str]
     frames: list[int]
     pages: dict[str, Page] = field(default_factory=dict)
 
@@ -58,7 +65,7 @@ class Album:
         """Keep this step of this lane, if it is one of those wanted. The first run of a sequence is seen first."""
         page = self.pages.get(sequence.name)
         if page is None:
-            if len(self.pages) == self.sequences:
+            if not self._wants(sequence.name):
                 return
             scale = min(1.0, PICTURE / sequence.frames[t].shape[0])
             page = self.pages[sequence.name] = Page(lane, t, t - 1, scale, sequence.groundtruth)
@@ -69,18 +76,25 @@ class Album:
         if page.over or t - page.start not in self.frames:
             return
         region, attention, memory = sequence.region(t), tracker.attention([lane]), tracker.memory([lane])
+        recalled, contrast = tracker.recalled([lane]), tracker.contrast([lane])
         page.looks[t] = Look(
             image=_reduced(np.array(sequence.frames[t]), page.scale),
             mask=_reduced_mask(region, page.scale) if region.ndim == 2 else None,
             attention=None if attention is None else _reduced(attention[0], page.scale).astype(np.float16),
             memory=None if memory is None else {layer: np.array(cells[0]) for layer, cells in memory.items()},
+            recalled=None if recalled is None else _small(recalled[0]),
+            contrast=None if contrast is None else told_apart(contrast[0]),
         )
+
+    def _wants(self, name: str) -> bool:
+        return len(self.pages) < self.sequences if isinstance(self.sequences, int) else name in self.sequences
 
     def save(self, path: Path, trajectories: Iterable[Trajectory]) -> None:
         """Of each sequence i: numbers/i (t), frames/i (t, H, W, 3), regions/i and groundtruth/i (t, 4).
 
         Where there are such: masks/i and groundtruth_masks/i (t, H, W) bool; attention/i (t, H, W); memory/i/<layer>
-        (t, cells, h, w), of at most 16 cells, those that are the most active in these frames, the most active first.
+        (t, cells, h, w), of at most 16 cells, those that are the most active in these frames, the most active first;
+        patches/i (t, K + 1, S, S, 3) and weights/i (t, K), what was recalled; contrast/i (t, 2, BINS).
         """
         runs = {trajectory.sequence: trajectory for trajectory in trajectories if trajectory.run == 0}
         names = sorted(name for name, page in self.pages.items() if page.looks and name in runs)
@@ -99,6 +113,9 @@ class Album:
                 kept[f"masks/{i}"] = np.stack([_reduced_mask(run.masks[t], page.scale) for t in numbers])
             _keep(kept, f"groundtruth_masks/{i}", [look.mask for look in looks])
             _keep(kept, f"attention/{i}", [look.attention for look in looks])
+            _keep(kept, f"patches/{i}", [look.recalled and look.recalled.patches for look in looks])
+            _keep(kept, f"weights/{i}", [look.recalled and look.recalled.weights for look in looks])
+            _keep(kept, f"contrast/{i}", [look.contrast for look in looks])
             for layer in looks[0].memory or {}:
                 _keep(kept, f"memory/{i}/{layer}", [(look.memory or {}).get(layer) for look in looks])
         kept |= {name: most_active(cells) for name, cells in kept.items() if name.startswith("memory/")}
@@ -111,6 +128,38 @@ def most_active(cells: np.ndarray) -> np.ndarray:
     best = np.argsort(-activity, kind="stable")[:CELLS]
     largest = float(np.finfo(np.float16).max)
     return cells[:, best].clip(-largest, largest).astype(np.float16)
+
+
+def told_apart(contrast: Contrast) -> np.ndarray:
+    """Histograms of the Pearson correlation of samples: of all pairs of positives, and of each with each negative.
+
+    float32 (2, BINS) over [-1, 1], shares of the pairs; all 0 where there are none. A sample whose D features are all
+    alike correlates with none: its pairs do not count.
+    """
+    positives, negatives = _standard(contrast.positives), _standard(contrast.negatives)
+    first, second = np.triu_indices(len(positives), 1)
+    counts = np.stack(
+        [
+            np.histogram(pairs.clip(-1, 1), BINS, (-1, 1))[0]
+            for pairs in ((positives @ positives.T)[first, second], positives @ negatives.T)
+        ]
+    )
+    return (counts / np.maximum(counts.sum(1, keepdims=True), 1)).astype(np.float32)
+
+
+def _standard(samples: np.ndarray) -> np.ndarray:
+    """Those (n, D) that vary, centred and of length 1: their products are correlations."""
+    centred = samples - samples.mean(1, keepdims=True, dtype=np.float64)
+    lengths = np.linalg.norm(centred, axis=1, keepdims=True)
+    varying = lengths[:, 0] > 1e-12
+    return np.divide(centred[varying], lengths[varying])
+
+
+def _small(recalled: Recalled) -> Recalled:
+    """Patches of at most PATCH pixels."""
+    scale = min(1.0, PATCH / recalled.patches.shape[1])
+    patches = np.stack([_reduced(np.array(patch), scale) for patch in recalled.patches])
+    return Recalled(patches, np.array(recalled.weights, np.float32))
 
 
 def _keep(kept: dict[str, np.ndarray], name: str, arrays: list[np.ndarray | None]) -> None:

@@ -2,10 +2,12 @@
 
     ranks      accuracy rank against robustness rank of all trackers of the project, and a line through some
     speed      frames per second, and in EFO, against the overall rank of all trackers of the project
+    tradeoff   frames per second against a measure, of all trackers of the project
     subsets    a measure by subset (none named: by tag of frames), some trackers beside each other
     trend      a measure by one of the trackers' settings, a line a subset (none named: of everything); where the
                chart asks for speed, a second panel has frames per second by the same setting
     success    share of frames by the overlap that they exceed, a line a tracker, the best first, a panel a protocol
+    precision  share of frames by the distance of centres that they do not exceed, in the same manner
     roc        share of the target's pixels found by that of others taken for it, a line a tracker, the best first
     framewise  IoU of masks by the number of frames since the start, with its interval, a line a tracker, the best first
 
@@ -32,8 +34,15 @@ COLUMNS = ("study", "chart", "benchmark", "panel", "series", "label", "x", "y", 
 OTHERS = "other trackers"  # the series of those that the chart does not name
 FPS = "frames per second"
 SPEEDS = {"EFO": "efo", FPS: "fps"}  # panels
-CURVED = {"success": "success", "roc": "roc", "framewise": "framewise_iou"}  # by kind, of which curve it is
+CURVED = {
+    "success": "success",
+    "precision": "precision",
+    "roc": "roc",
+    "framewise": "framewise_iou",
+}  # by kind, of which curve it is
 BANDED = ("framewise",)  # kinds that show intervals
+OF_EVERYONE = ("ranks", "speed", "tradeoff")  # kinds that show all trackers of the project
+NEAR = 20  # pixels: of a precision plot the legend has DP_20
 
 
 @dataclass(frozen=True)
@@ -65,7 +74,7 @@ def draw(chart: Chart, own: Sequence[Summary], everyone: Summary) -> Drawing:
     """
     points = tuple(_draw(chart, own, everyone))
     shown = {name for point in points for name in (point.series, point.label)}
-    study = everyone.grid.study if chart.kind in ("ranks", "speed") else own[0].grid.study
+    study = everyone.grid.study if chart.kind in OF_EVERYONE else own[0].grid.study
     return Drawing(points, {name: caveat for name, caveat in study.caveats.items() if name in shown})
 
 
@@ -74,6 +83,8 @@ def _draw(chart: Chart, own: Sequence[Summary], everyone: Summary) -> Iterator[P
         return _ranks(chart, everyone)
     if chart.kind == "speed":
         return _speed(chart, everyone)
+    if chart.kind == "tradeoff":
+        return _tradeoff(chart, everyone)
     if chart.kind == "subsets":
         return _subsets(chart, own[0])
     if chart.kind in CURVED:
@@ -103,15 +114,23 @@ def _speed(chart: Chart, summary: Summary) -> Iterator[Point]:
     overall = average_ranks(summary).get(OVERALL, {})
     for panel, name in SPEEDS.items():
         for tracker, rank in overall.items():
-            speed = _mean_speed(summary, tracker, name)
+            speed = mean_speed(summary.grid.study, tracker, summary.benchmark, name)
             if speed is not None:
                 series = tracker if tracker in chart.trackers else OTHERS
                 yield Point(panel, series, tracker, speed, rank)
 
 
-def _mean_speed(summary: Summary, tracker: str, name: str) -> float | None:
+def _tradeoff(chart: Chart, summary: Summary) -> Iterator[Point]:
+    for tracker in summary.trackers:
+        speed = mean_speed(summary.grid.study, tracker, summary.benchmark)
+        cell = summary.cell(tracker, chart.measure)
+        if speed is not None and cell is not None:
+            yield _point(tracker if tracker in chart.trackers else OTHERS, tracker, speed, cell)
+
+
+def mean_speed(study: Study, tracker: str, benchmark: str, name: str = SPEEDS[FPS]) -> float | None:
     """Over all measurements of the tracker there; None if there is none."""
-    measured = [speed[name] for t, b, speed in summary.grid.study.speeds if (t, b) == (tracker, summary.benchmark)]
+    measured = [speed[name] for t, b, speed in study.speeds if (t, b) == (tracker, benchmark)]
     return float(np.mean(measured)) if measured else None
 
 
@@ -132,7 +151,7 @@ def _trend(chart: Chart, summary: Summary) -> Iterator[Point]:
             if cell is not None and x is not None:
                 yield replace(_point(subset, tracker, x, cell), panel=panel)
     for tracker in chart.trackers if chart.speed else ():
-        speed, x = _mean_speed(summary, tracker, SPEEDS[FPS]), places.get(tracker)
+        speed, x = mean_speed(summary.grid.study, tracker, summary.benchmark), places.get(tracker)
         if speed is not None and x is not None:
             yield Point(FPS, ALL, tracker, float(x), speed)
 
@@ -153,8 +172,10 @@ def _curve(chart: Chart, summaries: Iterable[Summary]) -> Iterator[Point]:
 
 
 def height(chart: Chart, x: np.ndarray, y: np.ndarray) -> float:
-    """Of a curve (L,): the area under a ROC, else the mean, which is that under evenly spaced points."""
-    return float(np.trapezoid(y, x)) if chart.kind == "roc" else float(np.nanmean(y))
+    """Of a curve (L,): the area under a ROC, precision at 20 pixels, else the mean, the area under even steps."""
+    if chart.kind == "roc":
+        return float(np.trapezoid(y, x))
+    return float(np.interp(NEAR, x, y)) if chart.kind == "precision" else float(np.nanmean(y))
 
 
 def _point(series: str, label: str, x: float, cell: Cell) -> Point:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from orchestrator.report.charts import BANDED, CURVED, FPS, OTHERS, Drawing, Point, height
+from orchestrator.report.charts import BANDED, CURVED, FPS, OF_EVERYONE, OTHERS, Drawing, Point, height
 from orchestrator.report.curves import points as curve_points
 from orchestrator.report.paper import Aspect, Chart, Paper
 from orchestrator.report.results import Example, Study, Trial
@@ -50,7 +50,12 @@ GAP = 4  # pixels between frames
 FILL = 0.4  # share of its colour with which a predicted mask covers the frame
 ACROSS = 4  # cells of a memory beside each other below a frame, as in Song et al. 2017, Fig. 3
 BELOW, ABOVE = (0, 114, 178), (213, 94, 0)  # what a memory cell has below 0, and above; 0 is white
+TOGETHER, APART = BELOW, ABOVE  # correlations of positives with each other, and with negatives
 MANY = 12  # lines, above which a legend stands below its panel
+PATCH = 64  # pixels: the side of a remembered patch as it is shown
+BARS = 48  # pixels: the height of weights from -1 to 1
+PER_LINE = 3  # frames whose patches stand beside each other
+HISTOGRAM = (240, 120)  # pixels: width and height of a frame's
 LARGE = 200_000  # bytes of a PNG
 
 
@@ -59,12 +64,15 @@ class Strip:
     """Pictures of one sequence as one tracker saw it, by their paths below the report.
 
     boxes: frames with groundtruth and prediction. masks: attention and masked frames; None if it looks everywhere.
-    memory: its memory cells, below the frames of `boxes`; None if it shows none.
+    memory: its memory cells, below the frames of `boxes`; None if it shows none. recalled, contrast: what it recalled,
+    and how it told the target from the rest, in each of these frames; None if it does not say.
     """
 
     boxes: Path
     masks: Path | None
     memory: Path | None = None
+    recalled: Path | None = None
+    contrast: Path | None = None
 
 
 def write_strips(study: Study, folder: Path) -> dict[tuple[str, str, str], Strip]:
@@ -81,15 +89,21 @@ def write_strips(study: Study, folder: Path) -> dict[tuple[str, str, str], Strip
             shown |= {same} if examples else set()
             for example in examples:
                 path = trial_folder(study, trial) / slug(f"{benchmark}-{example.sequence}")
-                boxes = _write(folder, path, boxes_strip(example))
-                masks = None
-                if example.attention is not None:
-                    masks = _write(folder, path.with_name(f"{path.name}-attention"), masks_strip(example))
-                memory = None
-                if example.memory:
-                    memory = _write(folder, path.with_name(f"{path.name}-memory"), memory_strip(example), drawn=True)
-                strips[trial.name, benchmark, example.sequence] = Strip(boxes, masks, memory)
+                strips[trial.name, benchmark, example.sequence] = _strip(folder, path, example)
     return strips
+
+
+def _strip(folder: Path, path: Path, example: Example) -> Strip:
+    def write(kind: str, image: np.ndarray, drawn: bool = False) -> Path:
+        return _write(folder, path.with_name(f"{path.name}-{kind}"), image, drawn)
+
+    return Strip(
+        boxes=_write(folder, path, boxes_strip(example)),
+        masks=None if example.attention is None else write("attention", masks_strip(example)),
+        memory=write("memory", memory_strip(example), drawn=True) if example.memory else None,
+        recalled=None if example.patches is None else write("recalled", recalled_strip(example)),
+        contrast=None if example.contrast is None else write("contrast", contrast_strip(example), drawn=True),
+    )
 
 
 def trial_folder(study: Study, trial: Trial) -> Path:
@@ -143,6 +157,70 @@ def memory_strip(example: Example) -> np.ndarray:
     rows = [_cells(cells.astype(np.float32), width) for cells in example.memory.values()]
     gap = np.full((GAP, rows[0].shape[1], 3), 128, np.uint8)
     return np.concatenate([part for row in rows for part in (row, gap)][:-1])
+
+
+def recalled_strip(example: Example) -> np.ndarray:
+    """Of each frame the remembered patches, the oldest first, and the chosen one; below them their weights as bars.
+
+    Bars go up from 0 to 1, and down to -1; under them the weights as numbers, and the frame's under the chosen patch.
+    """
+    assert example.patches is not None
+    assert example.weights is not None
+    blocks = [_block(*of) for of in zip(example.patches, example.weights, example.numbers, strict=True)]
+    return _in_lines(blocks, PER_LINE)
+
+
+def _block(patches: np.ndarray, weights: np.ndarray, number: int) -> np.ndarray:
+    """Those of one frame, a column each."""
+    columns = []
+    for i, patch in enumerate(patches):
+        column = np.full((PATCH + BARS + 16, PATCH, 3), 255, np.uint8)
+        column[:PATCH] = cv2.resize(patch, (PATCH, PATCH), interpolation=cv2.INTER_NEAREST)
+        zero = PATCH + BARS // 2
+        text = f"#{number}"
+        if i < len(weights):
+            weight = float(np.nan_to_num(weights[i].clip(-1, 1)))
+            end = zero - round(weight * BARS / 2)
+            column[min(zero, end) : max(zero, end), PATCH // 4 : -PATCH // 4] = ABOVE if weight > 0 else BELOW
+            column[zero] = 128
+            text = f"{weight:.2f}"
+        cv2.putText(column, text, (4, column.shape[0] - 4), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 0, 0), 1, cv2.LINE_AA)
+        columns.append(column)
+    return np.concatenate(columns, 1)
+
+
+def contrast_strip(example: Example) -> np.ndarray:
+    """A panel for each frame: how positives correlate with positives (TOGETHER), and with negatives (APART).
+
+    From -1 on the left to 1 on the right, as shares of the pairs of its kind, on one scale for all frames.
+    """
+    assert example.contrast is not None
+    most = max(float(example.contrast.max(initial=0)), 1e-12)
+    panels = [_histograms(shares / most, f"#{n}") for n, shares in zip(example.numbers, example.contrast, strict=True)]
+    return _side_by_side(panels)
+
+
+def _histograms(shares: np.ndarray, text: str) -> np.ndarray:
+    """Two (2, bins) in [0, 1], one laid over the other, with a line at 0."""
+    width, height = HISTOGRAM
+    panel = np.full((height, width, 3), 255, np.uint8)
+    panel[:, width // 2] = 204
+    bins = np.arange(width) * shares.shape[1] // width  # of each column of pixels
+    below_top = height - np.arange(height)[:, None]
+    for row, colour in zip(shares, (TOGETHER, APART), strict=True):
+        inside = below_top <= np.round(row[bins] * (height - 18))  # (height, width)
+        panel[inside] = ((panel[inside].astype(int) + colour) / 2).round().astype(np.uint8)
+    cv2.putText(panel, text, (5, 13), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 0, 0), 1, cv2.LINE_AA)
+    return panel
+
+
+def _in_lines(blocks: list[np.ndarray], per_line: int) -> np.ndarray:
+    """Blocks of one size, so many beside each other."""
+    blank = [np.full_like(blocks[0], 255)] * (-len(blocks) % per_line if len(blocks) > per_line else 0)
+    blocks = [*blocks, *blank]
+    lines = [_side_by_side(blocks[i : i + per_line]) for i in range(0, len(blocks), per_line)]
+    gap = np.full((GAP, lines[0].shape[1], 3), 128, np.uint8)
+    return np.concatenate([part for line in lines for part in (line, gap)][:-1])
 
 
 def _cells(cells: np.ndarray, width: int) -> np.ndarray:
@@ -362,7 +440,7 @@ def _curves(summary: Summary, curves: Mapping[str, Mapping[str, Cell]]) -> Figur
 
 
 def _plots(chart: Chart, drawing: Drawing, colours: Mapping[str, str]) -> Figure:
-    """One panel a protocol, one line a tracker; the legend has the area under each, or its mean, which is the same."""
+    """One panel a protocol, one line a tracker; the legend has the height of each."""
     curve = CURVES[CURVED[chart.kind]]
     figure, panels = _panels(list(dict.fromkeys(point.panel for point in drawing.points)))
     for axes in panels:
@@ -404,11 +482,11 @@ def _points(chart: Chart, drawing: Drawing, colours: Mapping[str, str]) -> Figur
                 x = x + width * ((i + 0.5) / len(names) - 0.5)
             line = "-" if chart.kind == "trend" or (chart.kind == "ranks" and name != OTHERS) else ""
             axes.plot(x, y, "o" + line, color=colours[name], label=subset_name(_marked(name, drawing)))
-            if chart.kind in ("subsets", "trend"):
+            if chart.kind in ("subsets", "trend", "tradeoff"):
                 low, high = np.array([(point.low, point.high) for point in own], float).reshape(-1, 2).T
                 axes.vlines(x, low, high, color=colours[name], linewidth=1)
         _label(chart, points, axes)
-        if chart.kind in ("ranks", "speed"):
+        if chart.kind in OF_EVERYONE:
             _name([point for point in points if point.panel == axes.get_title(loc="left")], axes, len(panels))
     if names != [ALL]:
         _legend(figure, panels)
@@ -426,14 +504,17 @@ def _label(chart: Chart, points: Sequence[Point], axes: Axes) -> None:
         axes.invert_xaxis()
         axes.set_xlabel("accuracy rank")
         axes.set_ylabel("robustness rank")
-    elif chart.kind == "speed":
+    elif chart.kind in ("speed", "tradeoff"):
         axes.set_xscale("log")
         low, high = axes.get_xlim()
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 30 * low else (1,)))
         axes.xaxis.set_major_formatter("{x:g}")
         axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.set_xlabel(axes.get_title(loc="left"))
-        axes.set_ylabel("overall rank")
+        axes.set_xlabel(axes.get_title(loc="left") or FPS)
+        if chart.kind == "speed":
+            axes.set_ylabel("overall rank")
+        else:
+            axes.set_ylim(bottom=0)
     elif chart.kind == "subsets":
         places = {point.x: subset_name(point.label) for point in points}
         axes.set_xticks(list(places), list(places.values()))

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import inf, isfinite
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from orchestrator.report.charts import Drawing
+from orchestrator.report.charts import Drawing, mean_speed
 from orchestrator.report.claims import Finding
-from orchestrator.report.comparisons import OVERALL, Pairwise, average_ranks
-from orchestrator.report.figures import GROUNDTRUTH, PREDICTION, Strip
+from orchestrator.report.comparisons import OVERALL, RANKED_BY_ATTRIBUTE, Pairwise, average_ranks
+from orchestrator.report.figures import APART, GROUNDTRUTH, PREDICTION, TOGETHER, Strip
 from orchestrator.report.paper import Aspect, Chart, Comparison, Paper
 from orchestrator.report.results import Study, Trial, flattened
 from orchestrator.report.scores import Cell, Grid
@@ -22,6 +23,7 @@ from orchestrator.report.summary import Summary, measure_name, shown, subset_nam
 from trackers.evaluation.significance import Ranking
 from trackers.evaluation.statistics import Estimate
 
+RANKS = {f"{measure}_rank": measure for measure in RANKED_BY_ATTRIBUTE}  # what a table calls them
 Tile = tuple[str, Strip]  # a tracker, and what it saw
 
 
@@ -83,10 +85,31 @@ class Section:
         """What the paper's measure came to there."""
         return self.grid.cells.get((tracker, benchmark, Aspect(self.paper.measure, length)))
 
+    def ours(self, tracker: str, benchmark: str, aspect: Aspect) -> Cell | float | None:
+        """What stands beside a cell of the paper's tables; None if nothing was measured.
+
+        Besides measures, tables have what is no score of sequences: `fps`, and VOT's average ranks among the trackers
+        of the study, `accuracy_rank` and `robustness_rank`.
+        """
+        if aspect.measure == "fps":
+            return mean_speed(self.study, tracker, benchmark)
+        if aspect.measure in RANKS:
+            ranks = self._ranks.get((benchmark, aspect.protocol or self.paper.protocol), {})
+            return ranks.get(RANKS[aspect.measure], {}).get(tracker)
+        return self.grid.cells.get((tracker, benchmark, aspect))
+
+    @cached_property
+    def _ranks(self) -> dict[tuple[str, str], dict[str, dict[str, float]]]:
+        """By benchmark and protocol, in its first convention; see `average_ranks`."""
+        summaries = [table.summary for table in self.tables]
+        return {(one.benchmark, one.protocol): average_ranks(one) for one in reversed(summaries)}
+
     def comparisons(self) -> Sequence[Comparison]:
         """The paper's figures; where it names none, all trackers next to each other."""
         caption = "The same sequences, as each tracker saw them."
-        everyone = Comparison("Pictures", caption, self.study.trackers, attention=True, memory=True)
+        everyone = Comparison(
+            "Pictures", caption, self.study.trackers, attention=True, memory=True, recalled=True, contrast=True
+        )
         return self.paper.pictures or (everyone,)
 
     def pictures(self, comparison: Comparison) -> dict[str, dict[str, list[Tile]]]:
@@ -98,7 +121,11 @@ class Section:
                     for (name, b, sequence), strip in self.strips.items():
                         if (name, b) == (trial.name, benchmark):
                             found.setdefault(benchmark, {}).setdefault(sequence, []).append((tracker, strip))
-        return {benchmark: dict(sorted(sequences.items())) for benchmark, sequences in found.items()}
+        chosen = {
+            benchmark: {name: sequences[name] for name in comparison.sequences if name in sequences} or sequences
+            for benchmark, sequences in found.items()
+        }
+        return {benchmark: dict(sorted(sequences.items())) for benchmark, sequences in chosen.items()}
 
     def _pictured(self, tracker: str, benchmark: str, every_fold: bool) -> list[Trial]:
         """The first of the tracker's trials that has pictures of the benchmark; or of each fold the first."""
@@ -122,12 +149,15 @@ def render(sections: Sequence[Section], together: Sequence[Together] = ()) -> st
     )
     filters = (as_printed, caveats_of, flattened, largest_end, measure_name, setting, shown, signed, subset_name)
     environment.filters |= {function.__name__: function for function in filters}
-    colours = {"groundtruth": f"rgb{GROUNDTRUTH}", "prediction": f"rgb{PREDICTION}"}
+    named = {"groundtruth": GROUNDTRUTH, "prediction": PREDICTION, "together": TOGETHER, "apart": APART}
+    colours = {name: f"rgb{colour}" for name, colour in named.items()}
     return environment.get_template("page.html").render(sections=sections, together=together, colours=colours)
 
 
-def as_printed(value: float) -> str:
-    """A number of a paper with the digits that it has there, two at least: 0.30, 0.093."""
+def as_printed(value: float, measure: str = "") -> str:
+    """A number of a paper with the digits that it has there, two at least: 0.30, 0.093; a speed as it is: 1, 0.3."""
+    if measure == "fps":
+        return np.format_float_positional(value, trim="-")
     return np.format_float_positional(value, min_digits=2)
 
 

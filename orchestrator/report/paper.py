@@ -22,13 +22,14 @@ from trackers.evaluation.results import ALL
 
 PAPERS = Path(__file__).parent / "papers"
 _CELL = re.compile(r"(\d+(?:\.\d+)?)(?:±(\d+(?:\.\d+)?))?")
+_EMPTY = "-"
 
 
 class Aspect(NamedTuple):
     """What is reported of a tracker on a benchmark: a `Quantity` without convention.
 
-    length: in frames; None: whole sequences. subset: "all", an attribute of sequences or a tag of frames. protocol:
-    None: the paper's.
+    measure: or what tables alone have, see `orchestrator.report.page.Section.ours`. length: in frames; None: whole
+    sequences. subset: "all", an attribute of sequences or a tag of frames. protocol: None: the paper's.
     """
 
     measure: str
@@ -49,12 +50,22 @@ class Printed(NamedTuple):
 
 @dataclass(frozen=True)
 class PaperTable:
-    """One table. cells: by tracker, then benchmark, one `Printed` for each of `columns`."""
+    """One table, or numbers that the text has (number None).
 
-    number: int
+    cells: by tracker, then benchmark, one `Printed` for each of `columns`, None where the paper has none. others: the
+    same of trackers that the paper has and the study has not.
+    """
+
+    number: int | None
     columns: tuple[Aspect, ...]
-    cells: Mapping[str, Mapping[str, tuple[Printed, ...]]]
+    cells: Mapping[str, Mapping[str, tuple[Printed | None, ...]]]
     caption: str = ""
+    others: Mapping[str, Mapping[str, tuple[Printed | None, ...]]] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """As its heading has it."""
+        return "Numbers in the text" if self.number is None else f"Table {self.number}"
 
     @property
     def trackers(self) -> tuple[str, ...]:
@@ -116,12 +127,12 @@ class Chart:
     measure: what is drawn; the paper's, where its file says no other. trackers: a line, or those compared.
     subsets: of sequences or frames (empty: what the kind says). setting: by which the trackers stand on the
     axis called `axis`. speed: whether a trend has their frames per second, too. protocols: under which (empty: the
-    paper's); of success plots a panel each.
+    paper's); of curves a panel each.
     """
 
     title: str
     caption: str
-    kind: Literal["ranks", "speed", "subsets", "trend", "success", "roc", "framewise"]
+    kind: Literal["ranks", "speed", "tradeoff", "subsets", "trend", "success", "precision", "roc", "framewise"]
     benchmark: str
     measure: str
     trackers: tuple[str, ...] = ()
@@ -136,8 +147,8 @@ class Chart:
 class Comparison:
     """One figure: the same example sequences as these trackers saw them.
 
-    attention, memory: show these as well. every_fold: of a cross-validation, the examples of every fold, not of the
-    first alone.
+    attention, memory, recalled, contrast: show these as well. every_fold: of a cross-validation, the examples of every
+    fold, not of the first alone. sequences: show these alone, of benchmarks that have any of them (empty: all).
     """
 
     title: str
@@ -145,7 +156,10 @@ class Comparison:
     trackers: tuple[str, ...]
     attention: bool = False
     memory: bool = False
+    recalled: bool = False
+    contrast: bool = False
     every_fold: bool = False
+    sequences: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -171,6 +185,8 @@ class Paper:
             for tracker, rows in table.cells.items():
                 for benchmark, row in rows.items():
                     for aspect, printed in zip(table.columns, row, strict=True):
+                        if printed is None:
+                            continue
                         known = cells.setdefault((tracker, benchmark, aspect), printed)
                         if known != printed:
                             raise ValueError(
@@ -199,7 +215,9 @@ def load(study: str) -> Paper:
         return Paper(
             **{
                 **entry,
-                "tables": tuple(_table(table, entry["measure"]) for table in entry["tables"]),
+                "tables": tuple(
+                    _table({"measures": (entry["measure"],), "others": {}, **table}) for table in entry["tables"]
+                ),
                 "sequence_tables": tuple(
                     _sequence_table({"measure": entry["measure"], **table})
                     for table in entry.get("sequence_tables", ())
@@ -217,15 +235,20 @@ def load(study: str) -> Paper:
         raise ValueError(f"{path}: {error}") from error
 
 
-def _table(entry: Mapping[str, Any], measure: str) -> PaperTable:
-    """Its columns: of each measure (the paper's, if it names none), subset and length."""
-    axes = (entry.get("measures", (measure,)), entry.get("subsets", (ALL,)), entry.get("lengths", (None,)))
-    columns = tuple(Aspect(measure, length, subset) for measure, subset, length in product(*axes))
-    cells = {
-        tracker: {benchmark: _row(str(text), len(columns), benchmark) for benchmark, text in rows.items()}
-        for tracker, rows in entry["cells"].items()
-    }
-    return PaperTable(entry["number"], columns, cells, entry.get("caption", ""))
+def _table(entry: Mapping[str, Any]) -> PaperTable:
+    """Its columns: of each measure (the paper's, if it names none), subset and length, under its protocol."""
+    axes = (entry["measures"], entry.get("subsets", (ALL,)), entry.get("lengths", (None,)))
+    columns = tuple(
+        Aspect(measure, length, subset, entry.get("protocol")) for measure, subset, length in product(*axes)
+    )
+    cells, others = (
+        {
+            tracker: {benchmark: _row(str(text), len(columns), benchmark) for benchmark, text in rows.items()}
+            for tracker, rows in entry[name].items()
+        }
+        for name in ("cells", "others")
+    )
+    return PaperTable(entry["number"], columns, cells, entry.get("caption", ""), others)
 
 
 def _sequence_table(entry: Mapping[str, Any]) -> SequenceTable:
@@ -236,16 +259,21 @@ def _sequence_table(entry: Mapping[str, Any]) -> SequenceTable:
         if not (count.isdecimal() and len(row) == len(entry["trackers"])):
             raise ValueError(f"{name}: expected a number of frames and {len(entry['trackers'])} cells, got {text!r}")
         frames[name] = int(count)
-        cells[name] = tuple(printed.mean for printed in _row(" ".join(row), len(row), name))
+        cells[name] = tuple(printed.mean for printed in _row(" ".join(row), len(row), name) if printed)
+        if len(cells[name]) != len(row):
+            raise ValueError(f"{name}: expected {len(row)} cells, none of them empty, got {text!r}")
     rest = {key: value for key, value in _tuples(entry).items() if key != "rows"}
     return SequenceTable(frames=frames, cells=cells, **rest)
 
 
-def _row(text: str, count: int, benchmark: str) -> tuple[Printed, ...]:
-    found = [_CELL.fullmatch(word) for word in text.split()]
-    if len(found) != count or len({match and match[2] is None for match in found}) > 1 or None in found:
+def _row(text: str, count: int, benchmark: str) -> tuple[Printed | None, ...]:
+    """Cells like 0.36, or all like 0.36±0.12; - is an empty one."""
+    words = text.split()
+    found = [_CELL.fullmatch(word) for word in words]
+    torn = any(match is None and word != _EMPTY for match, word in zip(found, words, strict=True))
+    if len(found) != count or torn or len({match[2] is None for match in found if match}) > 1:
         raise ValueError(f"{benchmark}: expected {count} cells, all like 0.36 or all like 0.36±0.12, got {text!r}")
-    return tuple(Printed(float(match[1]), float(match[2]) if match[2] else None) for match in found if match)
+    return tuple(match and Printed(float(match[1]), float(match[2]) if match[2] else None) for match in found)
 
 
 def _tuples(entry: Mapping[str, Any]) -> dict[str, Any]:

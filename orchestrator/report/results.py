@@ -5,7 +5,7 @@
     <study>/<trial>/<benchmark>/scores.json   what was measured: one value a sequence, for people to read
     <study>/<trial>/<benchmark>/terms.npz     the same, as terms that can be pooled (trackers.evaluation.scores)
     <study>/<trial>/<benchmark>/speed.json    frames per second, where that was asked for
-    <study>/<trial>/<benchmark>/pictures.npz  example frames with regions; attention and memory where there are any
+    <study>/<trial>/<benchmark>/pictures.npz  example frames with regions; what the tracker says of itself, if it does
     <study>/<trial>/<benchmark>/<protocol>/trajectories.npz   the sequences' lengths
 
 A trial that failed or was not run may lack any of its own files; a finished one may not lack its scores.
@@ -28,6 +28,7 @@ from trackers.evaluation import archive
 from trackers.evaluation.results import ALL
 from trackers.evaluation.scores import Score
 
+SAID = ("patches", "weights", "contrast")  # by a tracker of an example, if it says so
 MASKS = ("masks", "groundtruth_masks")  # of an example, where it has any
 
 
@@ -70,6 +71,9 @@ class Example:
     frames: uint8 (t, height, width, 3) RGB. regions, groundtruth: (t, 4), in pixels of these frames.
     attention: (t, height, width) >= 0, or None where the tracker looks everywhere. masks, groundtruth_masks: bool
     (t, height, width), or None where there are only boxes. memory: by layer (t, cells, h, w); {} where none is shown.
+    patches: uint8 (t, K + 1, S, S, 3), those remembered and the chosen one, and weights (t, K) in [-1, 1], by which
+    they were recalled; contrast: (t, 2, bins), histograms of correlations over [-1, 1], of positives with positives and
+    with negatives. None where the tracker does not say.
     """
 
     sequence: str
@@ -81,6 +85,9 @@ class Example:
     masks: np.ndarray | None = None
     groundtruth_masks: np.ndarray | None = None
     memory: Mapping[str, np.ndarray] = field(default_factory=dict)
+    patches: np.ndarray | None = None
+    weights: np.ndarray | None = None
+    contrast: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -339,13 +346,16 @@ def _pictures(path: Path) -> list[Example]:
                         for name in stored.files
                         if name.startswith(f"memory/{i}/")
                     },
+                    **{name: stored.get(f"{name}/{i}") for name in SAID},
                 )
                 for i, name in enumerate(stored["sequences"])
             ]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise ResultsError(f"{path}: expected pictures (npz), got {type(error).__name__}: {error}") from error
     for example in examples:
-        given = {name: getattr(example, name) for name in ("frames", "regions", "groundtruth", "attention", *MASKS)}
+        given = {
+            name: getattr(example, name) for name in ("frames", "regions", "groundtruth", "attention", *MASKS, *SAID)
+        }
         for name, array in (given | {f"memory of {layer}": cells for layer, cells in example.memory.items()}).items():
             if array is not None and len(array) != len(example.numbers):
                 raise ResultsError(
@@ -357,12 +367,33 @@ def _pictures(path: Path) -> list[Example]:
                 raise ResultsError(
                     f"{path}: {example.sequence}: {name}: expected bool {size}, got {array.dtype} {array.shape}"
                 )
+        _assert_said(example, path)
         for layer, cells in example.memory.items():
             if cells.ndim != 4:
                 raise ResultsError(
                     f"{path}: {example.sequence}: memory of {layer}: expected (t, cells, h, w), got {cells.shape}"
                 )
     return examples
+
+
+def _assert_said(example: Example, path: Path) -> None:
+    patches, weights, contrast = example.patches, example.weights, example.contrast
+    if contrast is not None and (contrast.ndim != 3 or contrast.shape[1] != 2):
+        raise ResultsError(f"{path}: {example.sequence}: contrast: expected (t, 2, bins), got {contrast.shape}")
+    if patches is None and weights is None:
+        return
+    shapes = [None if array is None else array.shape for array in (patches, weights)]
+    fit = (
+        patches is not None
+        and weights is not None
+        and (patches.ndim, patches.shape[-1], weights.ndim) == (5, 3, 2)
+        and patches.shape[1] == weights.shape[1] + 1
+    )
+    if not fit:
+        raise ResultsError(
+            f"{path}: {example.sequence}: recalled: expected patches (t, K + 1, S, S, 3) and weights (t, K), "
+            f"got {shapes[0]} and {shapes[1]}"
+        )
 
 
 def _json(path: Path) -> Any:
