@@ -8,21 +8,24 @@ import pytest
 
 from orchestrator import plan
 from orchestrator.jobs import Data
-from orchestrator.params import PROFILES, load
+from orchestrator.params import PROFILES, Study, load
 from orchestrator.report import paper
 from trackers.backbones import yolo
 from trackers.benchmarks import otb
 from trackers.evaluation.folds import folds
-from trackers.families import goturn, kcf, pixelwise, rectracker, rolo
+from trackers.evaluation.protocols import REPETITIONS
+from trackers.families import goturn, kcf, pixelwise, rectracker, rman, rolo
 from trackers.families.pixelwise import losses
 
 PAPER = load(PROFILES / "paper.yaml")
+PARAMS = {"paper": PAPER, "sample": load(PROFILES / "sample.yaml")}
 STUDIES = {study.name: study for study in PAPER.studies}
 STUDY = STUDIES["rectracker"]
 TRACKERS = {variant.name: variant.config for variant in STUDY.trackers}
 GOTURNS = {variant.name: variant.config for variant in STUDIES["goturn"].trackers}
 ROLOS = {variant.name: variant.config for variant in STUDIES["rolo"].trackers}
 PIXELWISE = {variant.name: variant.config for variant in STUDIES["pixelwise"].trackers}
+RMANS = {variant.name: variant.config for variant in STUDIES["rman"].trackers}
 
 # What Gan et al. 2015 print, in their words.
 FRAMES = {  # Section 4
@@ -137,12 +140,58 @@ COMPARED = {  # Sections 3.4, 5.1 and 5.3: what each is, and from which other it
     "without randomly replaced frame": ("ConvLSTM-Near-Clean", "ConvLSTM-Near", {"noise": False}),
     "provided with the same ROI sequences": ("FCN-Near", "FCN", {"stages": "near"}),
 }
+# What Pu et al. 2020 print, in their words.
+RMAN = {
+    "theta_T-i is the cosine distance": ("activation", "cosine"),  # Section III-A, Eq. 1
+    "We construct the CNN feature extraction module based on the VGG-M": ("backbone.widths", (96, 256, 512)),  # V-A
+    "the number of hidden units in the LSTM as 512": ("units", 512),
+    "set as 512 x 1024 and 2 x 512": ("hidden", 512),
+    "the number of the predicted target patches ... as K = 5": ("remembered", 5),
+    "the threshold tau in Eq. 5 is set as 1": ("margin", 1.0),
+    "the scalars lambda_1 ... 2": ("coherence", 2.0),
+    "and lambda_2 ... 5e-4": ("compactness", 5e-4),
+    "tau_1 ... 0.7": ("positive", 0.7),
+    "tau_2 ... 0.3": ("negative", 0.3),
+    "a mini-batch of N = 32 positive-negative sequence sample pairs": ("pairs", 32),
+    "In the first frame, we use 50 iterations": ("first.iterations", 50),
+    "with a learning rate of 2e-4": ("first.learning_rate", 2e-4),
+    "we use a learning rate of 3e-4 to update the network": ("update.learning_rate", 3e-4),
+    "every N_3 = 10 frames": ("every", 10),
+    "using 15 iterations": ("update.iterations", 15),
+    "the number N_2 of proposals is set to 256": ("sampling.candidates", 256),
+    "we select the candidate with the highest positive classification probability": ("best", 1),  # Section IV-B
+    "the online sampling strategy of the base framework draws samples from the frame": ("features", "patches"),  # V-D
+}
+PARTS = {  # Section V-C, Figure 6: what each lacks of the full method
+    "CNN feature extraction layers and fully connected layers": (
+        "Baseline",
+        {"recurrent": False, "activation": "none", "coherence": 0.0, "compactness": 0.0},
+    ),
+    "the current hidden state h_T is used for classification": (
+        "Baseline+LSTM",
+        {"activation": "none", "coherence": 0.0, "compactness": 0.0},
+    ),
+    "we add the recurrent memory activation layer (MAL)": (
+        "Baseline+LSTM+MAL",
+        {"coherence": 0.0, "compactness": 0.0},
+    ),
+    "using different loss functions L_c + L_a": ("Baseline+LSTM+MAL+La", {"compactness": 0.0}),
+    "and L_c + L_a + L_b": ("RMAN", {}),
+    "to evaluate the ability of the LSTM layer": ("Baseline+MAL+La+Lb", {"recurrent": False}),
+    "an average pooling layer (APL) instead of the MAL": ("Baseline+LSTM+APL+La+Lb", {"activation": "average"}),
+    "we will use the ROI align method": ("RMAN-ROI", {"features": "roi_align"}),  # Section V-D
+    "crops are the paper's own": ("RMAN-Patches", {"features": "patches"}),
+}
 
 
 def value(config: object, path: str) -> object:
     for name in path.split("."):
         config = getattr(config, name)
     return config
+
+
+def study(profile: str, name: str) -> Study:
+    return next(found for found in PARAMS[profile].studies if found.name == name)
 
 
 @pytest.mark.parametrize("words", FRAMES)
@@ -295,6 +344,61 @@ def test_1200_clips_are_sampled():
     assert set(figure.trackers) == {"ConvLSTM-Near", "ConvLSTM-Near-Clean", "FCN-Near"}
 
 
+@pytest.mark.parametrize("words", RMAN)
+def test_the_paper_profile_has_rman(words):
+    """Each number that Sections III to V of Pu et al. print stands in the `paper` profile."""
+    path, printed = RMAN[words]
+    assert value(RMANS["RMAN"], path) == printed
+
+
+def test_samples_add_up_as_printed():
+    """ "The number N_1 of samples is set to 5500" in the first frame, and N_2 = 256 after each (IV-C and V-A)."""
+    sampling = RMANS["RMAN"].sampling
+    assert sampling.first_positives + sampling.first_negatives == 5500
+    assert sampling.positives + sampling.negatives == 256
+
+
+@pytest.mark.parametrize("profile", ["paper", "sample"])
+@pytest.mark.parametrize("words", PARTS)
+def test_a_part_of_rman_lacks_what_is_said_alone(words, profile):
+    """Each configuration of Figure 6 is the full method but for what its name leaves out; so are both ways to see."""
+    trackers = {variant.name: variant.config for variant in study(profile, "rman").trackers}
+    name, changed = PARTS[words]
+    assert trackers[name] == replace(trackers["RMAN"], **changed)
+
+
+def test_rman_is_tested_as_in_its_tables():
+    """Sections V-B to V-H: every configuration on OTB-2013; the method and its baseline on all five data sets."""
+    experiments = {test: experiment for experiment in STUDIES["rman"].experiments for test in experiment.test}
+    assert list(experiments) == ["OTB-2013", "OTB-2015", "Temple-color-128", "UAV123", "VOT2016"]
+    assert all(experiments["OTB-2013"].has(name) for name in RMANS)
+    assert all(experiment.has(name) for experiment in experiments.values() for name in ("RMAN", "Baseline"))
+    for test, experiment in experiments.items():
+        if test == "VOT2016":
+            assert {"eao", "accuracy", "robustness"} <= set(experiment.measures)
+            assert (experiment.protocols, experiment.repetitions) == (("supervised_reset",), REPETITIONS)
+        else:
+            assert {"precision_20", "success_auc", "os_50", "cle"} <= set(experiment.measures)
+            assert (experiment.protocols, experiment.convention) == (("one_pass",), "otb")
+    assert {otb.official(name) for name in experiments["OTB-2013"].pictures.sequences} <= set(otb.names("otb2013"))
+
+
+@pytest.mark.parametrize(("profile", "same"), [("paper", "RMAN-Patches"), ("sample", "RMAN-ROI")])
+def test_rman_learns_one_backbone_and_nothing_is_computed_twice(profile, same):
+    """ "Our tracker does not require an offline training step" (IV): all share one backbone, and equal ones everything.
+
+    Ten different trackers are tracked and judged on OTB-2013, five of them at one video at a time, and four elsewhere.
+    """
+    sources = plan.Sources(lambda root: Data(root, str(root)), lambda modules: {})
+    trials = plan.plan(replace(PARAMS[profile], studies=(study(profile, "rman"),)), sources)
+    jobs = {job.key: job for trial in trials for job in trial.jobs}
+    assert Counter(job.kind for job in jobs.values()) == {"train": 1, "track": 10 + 16, "score": 10 + 16, "speed": 5}
+    of = {trial.tracker: trial for trial in trials}
+    assert len(of) == len(trials)
+    assert of[same].keys < of["RMAN"].keys
+    assert of[same].scores["OTB-2013"].key == of["RMAN"].scores["OTB-2013"].key
+
+
 def test_still_images_are_filtered_as_printed():
     """Objects that fill "at least 66% of the size of the image in either dimension" are no training examples (5.1)."""
     [experiment] = STUDIES["goturn"].experiments
@@ -309,7 +413,11 @@ def test_a_training_set_has_3200000_examples():
 
 def test_defaults_are_the_papers():
     """A family without settings is its paper's full method; KCF has the HOG of its own paper."""
-    for full, defaults in ((GOTURNS["GOTURN"], goturn.Config()), (PIXELWISE["2-stage ConvLSTM"], pixelwise.Config())):
+    for full, defaults in (
+        (GOTURNS["GOTURN"], goturn.Config()),
+        (PIXELWISE["2-stage ConvLSTM"], pixelwise.Config()),
+        (RMANS["RMAN"], rman.Config()),
+    ):
         assert replace(full, backbone=replace(full.backbone, weights=None)) == defaults  # no file of weights
     assert TRACKERS["RecTracker-ID"] == rectracker.Config()
     assert ROLOS["ROLO"] == rolo.Config()
@@ -351,6 +459,10 @@ def test_every_number_names_its_section():
     named += ("grid", "boxes", "regress", "steps", "learn_from", "side")
     named += ("map_size", "context", "least", "most", "delay", "scale", "shift", "noise", "memory", "rounds", "beta")
     named += ("deconvolutions", "convolutions", "burn_in", "dilation_shrinks", "folds", "clips", "stages")
+    named += ("hidden", "margin", "coherence", "compactness", "positive", "negative", "pairs", "every")
+    named += ("candidates", "first", "update", "best", "regression", "mined", "lost")
     for line in text.splitlines():
         if line.startswith(" ") and line.strip().partition(":")[0] in named:
-            assert any(word in line for word in ("Section", "Appendix", "Table", "the authors' code")), line
+            assert any(
+                word in line for word in ("Section", "Appendix", "Table", "the authors' code", "MDNet's", "DAT's")
+            ), line
