@@ -183,10 +183,10 @@ def _block(patches: np.ndarray, weights: np.ndarray, number: int) -> np.ndarray:
             end = zero - round(weight * BARS / 2)
             column[min(zero, end) : max(zero, end), PATCH // 4 : -PATCH // 4] = ABOVE if weight > 0 else BELOW
             column[zero] = 128
-            text = f"{weight:.2f}"
+            text = f"{weight:z.2f}"
         cv2.putText(column, text, (4, column.shape[0] - 4), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 0, 0), 1, cv2.LINE_AA)
-        columns.append(column)
-    return np.concatenate(columns, 1)
+        columns.append(np.pad(column, ((0, 0), (0, GAP // 2), (0, 0)), constant_values=255))
+    return np.concatenate(columns, 1)[:, : -GAP // 2]
 
 
 def contrast_strip(example: Example) -> np.ndarray:

@@ -3,13 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from orchestrator.album import Album, most_active
+from orchestrator.album import BINS, Album, most_active, told_apart
 from orchestrator.report.results import Trial
 from trackers import masks
 from trackers.evaluation.lanes import follow
 from trackers.evaluation.protocols import one_pass, play
 from trackers.sequence import GreyFrames, Sequence
-from trackers.tracker import IdentityTracker, Tracker
+from trackers.tracker import Contrast, IdentityTracker, Recalled, Tracker
 
 HEIGHT, WIDTH = 40, 60
 
@@ -123,3 +123,70 @@ def test_the_album_is_of_the_first_run(lanes, tmp_path):
     assert example.numbers == (3, 5)  # the run ends before its fifth frame after the start
     for i, t in enumerate(example.numbers):
         np.testing.assert_array_equal(example.masks[i], np.roll(truth.region(2), t - 2, 1))
+
+
+class Saying(IdentityTracker):
+    """Recalls two patches of 96 pixels by weights of its lane's step; its samples are those of `CORNERS`."""
+
+    def __init__(self):
+        super().__init__()
+        self.steps = {}
+
+    def update(self, lanes, images):
+        self.steps |= {lane: self.steps.get(lane, 0) + 1 for lane in lanes}
+        return super().update(lanes, images)
+
+    def recalled(self, lanes):
+        patches = np.repeat(np.uint8([50, 100, 150]), 96 * 96 * 3).reshape(3, 96, 96, 3)
+        return [Recalled(patches, np.float32([self.steps[lane] / 8, -0.5])) for lane in lanes]
+
+    def contrast(self, lanes):
+        return [CORNERS for _ in lanes]
+
+
+# Centred: (-1, 0, 1), (-2, 0, 2) and (-3, 1, 2); (1, 0, -1) and (-1, 3, -2), and one that does not vary.
+CORNERS = Contrast(np.float32([[1, 2, 3], [0, 2, 4], [0, 4, 5]]), np.float32([[3, 2, 1], [2, 6, 1], [7, 7, 7]]))
+
+
+def test_correlations_are_counted_by_pairs():
+    """Every pair of positives counts once, and each positive with each negative, at Pearson's r in bins of 0.05.
+
+    By hand: positives correlate by 1, and twice by 5 / sqrt(28) = 0.945. With the first negative the first two
+    correlate by -1, the third by -0.945; with the second by -1 / sqrt(28) = -0.189, and by 2 / 14 = 0.143.
+    """
+    together, apart = told_apart(CORNERS)
+    filled = [{int(i): float(shares[i]) for i in np.flatnonzero(shares)} for shares in (together, apart)]
+    assert filled[0] == pytest.approx({38: 2 / 3, 39: 1 / 3})
+    assert filled[1] == pytest.approx({0: 1 / 3, 1: 1 / 6, 16: 1 / 3, 22: 1 / 6})
+    assert together.dtype == np.float32
+    assert len(together) == BINS
+
+
+def test_no_pairs_have_no_shares():
+    """Of one positive, or of samples that do not vary, there is no histogram: its shares are 0."""
+    one = Contrast(np.float32([[1, 2]]), np.float32([[5, 5]]))
+    assert not told_apart(one).any()
+    assert not told_apart(Contrast(one.positives, np.zeros((0, 2), np.float32))).any()
+
+
+def test_what_was_recalled_is_kept_small(tmp_path):
+    """Of each frame the patches, reduced to 64 pixels, with the weights of that very step, and both histograms."""
+    [example] = kept(Saying(), [moving("a")], tmp_path)
+    assert example.patches.shape == (3, 3, 64, 64, 3)
+    assert example.patches.dtype == np.uint8
+    assert [np.unique(patch).tolist() for patch in example.patches[0]] == [[50], [100], [150]]
+    np.testing.assert_array_equal(example.weights, [[1 / 8, -0.5], [3 / 8, -0.5], [5 / 8, -0.5]])
+    assert example.contrast.shape == (3, 2, BINS)
+    np.testing.assert_array_equal(example.contrast[1], told_apart(CORNERS))
+
+
+def test_who_does_not_say_has_nothing_kept(tmp_path):
+    """Of a tracker that neither recalls nor tells apart there are no patches, weights or histograms."""
+    [example] = kept(IdentityTracker(), [moving("a")], tmp_path)
+    assert (example.patches, example.weights, example.contrast) == (None, None, None)
+
+
+def test_sequences_may_be_chosen_by_name(tmp_path):
+    """An album of names has these sequences alone, however late they come; others of the benchmark are not kept."""
+    found = kept(IdentityTracker(), [moving(name) for name in "abcd"], tmp_path, count=["d", "b", "x"])
+    assert [example.sequence for example in found] == ["b", "d"]

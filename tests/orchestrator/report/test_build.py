@@ -323,6 +323,48 @@ def test_memory_cells_have_one_scale_a_layer() -> None:
     assert (dark[:tile, :tile] == 255).all()
 
 
+def test_weights_are_bars_below_their_patches() -> None:
+    """Below each remembered patch its weight goes up from the middle, or down; the chosen patch has none."""
+    patches = np.repeat(np.uint8([10, 20, 30]), 32 * 32 * 3).reshape(1, 3, 32, 32, 3)
+    strip = figures.recalled_strip(replace(example(), patches=patches, weights=np.float32([[1, -0.5]])))
+    side, step = figures.PATCH, figures.PATCH + figures.GAP // 2
+    assert strip.shape == (side + figures.BARS + 16, 2 * step + side, 3)
+    assert [np.unique(strip[:side, i * step : i * step + side]).tolist() for i in range(3)] == [[10], [20], [30]]
+    for i, colour, top, height in ((0, figures.ABOVE, 0, 24), (1, figures.BELOW, 25, 11)):  # 0 has a line of its own
+        rows, columns = np.nonzero((strip[side:, i * step : i * step + side] == colour).all(-1))
+        assert (rows.min(), rows.max() + 1 - rows.min()) == (top, height)
+        assert (columns.min(), columns.max()) == (16, 47)
+    assert not (strip[side:-16, 2 * step :] != 255).any()
+
+
+def test_patches_of_many_frames_stand_in_lines() -> None:
+    """Of seven frames three stand beside each other, and the last line is filled up with white."""
+    one = example()
+    many = replace(
+        one, numbers=tuple(range(7)), patches=np.zeros((7, 2, 8, 8, 3), np.uint8), weights=np.zeros((7, 1), np.float32)
+    )
+    strip = figures.recalled_strip(many)
+    height, width = figures.PATCH + figures.BARS + 16, 2 * figures.PATCH + figures.GAP // 2
+    assert strip.shape == (3 * height + 2 * figures.GAP, 3 * width + 2 * figures.GAP, 3)
+    assert (strip[-height:, -width:] == 255).all()
+
+
+def test_histograms_lie_over_each_other() -> None:
+    """Each panel goes from -1 to 1; the highest share of all frames fills its height, and half a share half of it."""
+    contrast = np.zeros((2, 2, 40), np.float32)
+    contrast[0, 0, 39], contrast[0, 1, 0], contrast[1, 1, 20] = 1, 0.5, 1
+    strip = figures.contrast_strip(replace(example(), numbers=(1, 4), contrast=contrast))
+    (width, height), tall = figures.HISTOGRAM, figures.HISTOGRAM[1] - 18
+    assert strip.shape == (height, 2 * width + figures.GAP, 3)
+    tints = [((255 + np.array(colour)) / 2).round() for colour in (figures.TOGETHER, figures.APART)]
+    for tint, left, columns, rows in ((tints[0], 0, (234, 239), tall), (tints[1], 0, (0, 5), tall // 2)):
+        found = np.nonzero((strip[:, left : left + width] == tint).all(-1))
+        assert (found[0].max() + 1 - found[0].min(), found[1].min(), found[1].max()) == (rows, *columns)
+    found = np.nonzero((strip[:, width + figures.GAP :] == tints[1]).all(-1))
+    assert (found[0].max() + 1 - found[0].min(), found[1].max()) == (tall, 125)
+    assert (figures.contrast_strip(replace(example(), contrast=contrast[:1] * 0))[20:, 1:100] == 255).all()
+
+
 def test_masks_and_memory_are_on_the_page(pixelwise_report: Path) -> None:
     """Videos that several benchmarks cut are shown once: in Fig. 7 of every fold, in Fig. 3 with memory cells."""
     html = (pixelwise_report / "index.html").read_text(encoding="utf-8")
