@@ -7,6 +7,8 @@ from typing import Literal
 
 from trackers.backbones import vgg_m
 from trackers.families.rman.pretraining import Pretraining
+from trackers.families.rman.seeing import Maps, Patches
+from trackers.families.rman.tracking import RMAN
 from trackers.tracker import Tracker
 from trackers.training import Inputs, Reporter, Step, Weights
 
@@ -53,6 +55,7 @@ class Config:
     activation: Literal["cosine", "average", "none"] = "cosine"  # MAL (Eqs. 1 and 2), APL (Section V-C), no memory
     units: int = 512  # of h_T
     hidden: int = 512  # between the two fully connected layers of the classifier
+    initial_std: float = 0.01  # of the classifier's weights, MDNet's
     remembered: int = 5  # K
     margin: float = 1.0  # tau of Eq. 5
     coherence: float = 2.0  # lambda_1 of Eq. 7; 0: without L_a
@@ -98,4 +101,10 @@ def read_backbone(inputs: Inputs, config: Config, reporter: Reporter) -> Weights
 
 def tracker(config: Config, weights: Weights, device: str) -> Tracker:
     """The tracker of these settings, on this backbone's weights."""
-    raise NotImplementedError
+    backbone = vgg_m.VGGM(config.backbone)
+    backbone.load_state_dict(dict(weights))
+    backbone.to(device).eval().requires_grad_(False)
+    see = (Patches if config.features == "patches" else Maps)(
+        backbone, config.size, config.border, config.backbone.grey, device
+    )
+    return RMAN(see, config, device)

@@ -1,0 +1,233 @@
+"""Section IV: a classifier that is trained in the first frame, looks for the target, and goes on learning."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trackers import boxes
+from trackers.families.rman import network, sampling
+from trackers.families.rman.learning import Objective, learn
+from trackers.families.rman.memory import Recollection
+from trackers.families.rman.regression import Regressor
+from trackers.families.rman.seeing import Maps, Patches
+from trackers.sequence import Image
+from trackers.tracker import Tracker
+
+if TYPE_CHECKING:
+    from trackers.families.rman import Config, Learning
+
+
+@dataclass
+class Lane:
+    """One video in flight. box: (4,) of the target. lost: whether it was not found in the last frame. past: what was
+    seen of the last K + 1 frames, and where the target was, for pictures.
+    """
+
+    box: np.ndarray
+    heads: network.Heads
+    recollection: Recollection
+    regressor: Regressor | None
+    past: deque[tuple[Image, np.ndarray]]
+    step: int = 0
+    lost: bool = False
+
+
+@dataclass
+class Dice:
+    """What a lane draws by: boxes, and what dropout lets through."""
+
+    boxes: np.random.Generator
+    dropout: torch.Generator
+
+    @classmethod
+    def of(cls, seed: int, device: str) -> Dice:
+        first, second = np.random.SeedSequence(seed).generate_state(2)
+        return cls(np.random.default_rng(first), torch.Generator(device).manual_seed(int(second)))
+
+
+class RMAN(Tracker):
+    """Each lane has heads of its own; those that learn at the same time do so in one batch."""
+
+    stochastic = True
+
+    def __init__(self, see: Patches | Maps, config: Config, device: str) -> None:
+        self.see, self.config, self.device = see, config, device
+        self.lanes: dict[int, Lane] = {}
+        self.dice: dict[int, Dice] = {}
+
+    def reseed(self, lanes: Sequence[int], seeds: Sequence[int]) -> None:
+        self.dice.update((lane, Dice.of(seed, self.device)) for lane, seed in zip(lanes, seeds, strict=True))
+
+    @torch.no_grad()
+    def initialize(self, lanes: Sequence[int], images: Sequence[Image], regions: np.ndarray) -> None:
+        own, drawn, targets = self.config, [], list(np.asarray(regions, float))
+        for lane, image, box in zip(lanes, images, targets, strict=True):
+            dice = self.dice.setdefault(lane, Dice.of(0, self.device))
+            drawn.append(self._first(box, _size(image), dice.boxes))
+        seen = self.see(images, [np.concatenate(parts) for parts in drawn], targets)
+        for lane, image, box, parts, features in zip(lanes, images, targets, drawn, seen, strict=True):
+            patch, around, positives, negatives = features.split([len(part) for part in parts])
+            recollection = Recollection(own.remembered, own.long, own.short)
+            recollection.remember(patch[0])
+            recollection.collect(positives, negatives)
+            regressor = Regressor.fit(around, parts[1], box, own.ridge) if len(around) else None
+            past = deque([(image, np.array(box, float))], maxlen=own.remembered + 1)
+            self.lanes[lane] = Lane(
+                np.array(box, float), self._heads(lane, features.shape[1]), recollection, regressor, past
+            )
+        self._learn(lanes, own.first)
+        for lane in lanes:  # what follows are as many of the first frame as of any other
+            recollection = self.lanes[lane].recollection
+            moment = recollection.moments[0]
+            every = max(1, len(moment.negatives) // own.sampling.negatives)
+            recollection.moments[0] = moment._replace(negatives=moment.negatives[::every].clone())
+
+    @torch.no_grad()
+    def update(self, lanes: Sequence[int], images: Sequence[Image]) -> np.ndarray:
+        own = self.config
+        here = [self.lanes[lane] for lane in lanes]
+        candidates = [self._candidates(*one) for one in zip(lanes, here, images, strict=True)]
+        seen = self.see(images, candidates, [lane.box for lane in here])
+        scores = self.scores(lanes, seen).softmax(2)[..., 1]  # (L, n)
+        best = scores.topk(own.best, 1)
+        for lane, image, drawn, features, score, chosen in zip(
+            here, images, candidates, seen, best.values.tolist(), best.indices, strict=True
+        ):
+            lane.step += 1
+            lane.lost = bool(np.mean(score) <= 0.5)
+            if not lane.lost:
+                some = drawn[chosen.cpu().numpy()]
+                if lane.regressor is not None:
+                    some = lane.regressor(features[chosen], some)
+                lane.box = boxes.inside(some.mean(0), *_size(image))
+            lane.past.append((image, lane.box))
+        self._collect(lanes, images)
+        due = [lane for lane, one in zip(lanes, here, strict=True) if one.step % own.every == 0]
+        if due:
+            self._learn(due, own.update)
+        return np.stack([lane.box for lane in here])
+
+    def scores(self, lanes: Sequence[int], seen: Sequence[Tensor]) -> Tensor:
+        """Scores (L, n, 2) of background and target of features (n, D) in each lane, after what it remembers."""
+        return network.classify(self._rest(lanes), self.states(lanes, seen).temporal)
+
+    def states(self, lanes: Sequence[int], seen: Sequence[Tensor]) -> network.States:
+        """What features (n, D) become in each lane, after what it remembers."""
+        here, rest = [self.lanes[lane] for lane in lanes], self._rest(lanes)
+        projected = torch.stack(
+            [some @ lane.heads[network.PROJECTION].mT for some, lane in zip(seen, here, strict=True)]
+        )
+        memory = None
+        if self.config.activation != "none" or self.config.recurrent:
+            remembered = [
+                torch.stack(tuple(lane.recollection.patches)) @ lane.heads[network.PROJECTION].mT for lane in here
+            ]
+            memory = network.memorize(rest, torch.stack(remembered)[:, None])
+        of = torch.zeros(projected.shape[:2], dtype=torch.long, device=projected.device)
+        return network.look(rest, projected, memory, of, self.config.activation)
+
+    def _rest(self, lanes: Sequence[int]) -> dict[str, Tensor]:
+        """The lanes' parameters beside the first layer's, stacked."""
+        here = [self.lanes[lane].heads for lane in lanes]
+        return {name: torch.stack([heads[name] for heads in here]) for name in here[0] if name != network.PROJECTION}
+
+    def _heads(self, lane: int, features: int) -> network.Heads:
+        own, rng = self.config, torch.Generator().manual_seed(int(self.dice[lane].boxes.integers(2**32)))
+        remembers = own.activation != "none"
+        heads = network.initial(features, own.units, own.hidden, own.initial_std, own.recurrent, remembers, rng)
+        return {name: parameter.to(self.device) for name, parameter in heads.items()}
+
+    def _first(self, box: np.ndarray, size: tuple[int, int], rng: np.random.Generator) -> list[np.ndarray]:
+        """Boxes of the first frame: the target's; for the regression; positives; negatives."""
+        own, draw = self.config, self.config.sampling
+        spread = partial(sampling.uniform, box, shift=0.3, scale=1.6, aspect=1.1, size=size, rng=rng)
+        around = sampling.overlapping(lambda n: _larger(spread(n), box), box, draw.regression, low=0.6)
+        positives = self._positives(box, draw.first_positives, size, rng)
+        near = partial(sampling.uniform, box, shift=1.0, scale=2.0, aspect=1.1, size=size, rng=rng)
+        far = partial(sampling.whole, box, scale=1.2, aspect=1.1, size=size, rng=rng)
+        half = draw.first_negatives // 2
+        negatives = [
+            sampling.overlapping(near, box, half, high=own.negative),
+            sampling.overlapping(far, box, draw.first_negatives - half, high=own.negative),
+        ]
+        return [box[None], around, positives, self._some(np.concatenate(negatives), box, draw.first_negatives, rng)]
+
+    def _positives(self, box: np.ndarray, count: int, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+        draw = partial(sampling.gaussian, box, shift=0.1, scale=1.2, size=size, rng=rng)
+        found = sampling.overlapping(draw, box, count, low=self.config.positive)
+        return found if len(found) else np.repeat(box[None], count, 0)
+
+    def _some(self, found: np.ndarray, box: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+        """Negatives; parts of the target where there are no others, as it fills the image."""
+        return np.resize(found, (count, 4)) if len(found) else sampling.quarters(box, count, rng)
+
+    def _candidates(self, number: int, lane: Lane, image: Image) -> np.ndarray:
+        own = self.config.sampling
+        shift = own.lost if lane.lost else own.shift
+        return sampling.gaussian(lane.box, own.candidates, shift, own.scale, _size(image), self.dice[number].boxes)
+
+    def _collect(self, lanes: Sequence[int], images: Sequence[Image]) -> None:
+        """Samples of this frame (Section IV-C), where the target was found; and the predicted patch, anywhere."""
+        own = self.config
+        drawn = []
+        for number, image in zip(lanes, images, strict=True):
+            lane, size, rng = self.lanes[number], _size(image), self.dice[number].boxes
+            parts = [lane.box[None]]
+            if not lane.lost:
+                near = partial(sampling.uniform, lane.box, shift=1.5, scale=1.2, aspect=1.1, size=size, rng=rng)
+                negatives = sampling.overlapping(near, lane.box, own.sampling.negatives, high=own.negative)
+                parts.append(self._positives(lane.box, own.sampling.positives, size, rng))
+                parts.append(self._some(negatives, lane.box, own.sampling.negatives, rng))
+            drawn.append(parts)
+        seen = self.see(images, [np.concatenate(parts) for parts in drawn], [self.lanes[lane].box for lane in lanes])
+        for number, parts, features in zip(lanes, drawn, seen, strict=True):
+            recollection = self.lanes[number].recollection
+            if len(parts) > 1:
+                recollection.collect(*features[1:].split([len(part) for part in parts[1:]]))
+            recollection.remember(features[0])
+
+    def _learn(self, lanes: Sequence[int], learning: Learning) -> None:
+        own = self.config
+        objective = Objective(
+            learning.learning_rate,
+            own.activation,
+            (own.coherence, own.compactness),
+            own.margin,
+            own.dropout,
+            own.momentum,
+            own.weight_decay,
+            own.clip,
+            own.last_rate,
+        )
+        draws = [
+            self.lanes[lane].recollection.draw(learning.iterations, own.pairs, own.mined, self.dice[lane].boxes)
+            for lane in lanes
+        ]
+        with torch.enable_grad():
+            learnt = learn(
+                [self.lanes[lane].heads for lane in lanes],
+                draws,
+                objective,
+                [self.dice[lane].dropout for lane in lanes],
+            )
+        for lane, heads in zip(lanes, learnt, strict=True):
+            self.lanes[lane].heads = heads
+
+
+def _size(image: Image) -> tuple[int, int]:
+    """Width and height."""
+    return image.shape[1], image.shape[0]
+
+
+def _larger(drawn: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """Those with once to twice the area of the box."""
+    ratio = drawn[:, 2:].prod(1) / box[2:].prod()
+    return drawn[(ratio >= 1) & (ratio <= 2)]
