@@ -63,7 +63,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     entries = []
     for i, (tracker, quality) in enumerate(TRACKERS.items()):
         entry: dict[str, Any] = dict.fromkeys(("train", "fold", "error", "log"))
-        entry |= {name: tracker for name in ("name", "key", "tracker", "folder")} | {"seed": 1, "state": "done"}
+        entry |= dict.fromkeys(("name", "key", "tracker", "folder"), tracker) | {"seed": 1, "state": "done"}
         entry |= {"benchmarks": ["OTB-2013", "VOT2016"], "settings": {"family": "rman"}}
         entries.append(entry)
         places = [root / entry["folder"] / benchmark for benchmark in entry["benchmarks"]]
