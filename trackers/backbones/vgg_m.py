@@ -9,6 +9,7 @@ A patch of 107 x 107 pixels gives 3 x 3 responses, 16 pixels apart.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from math import isfinite
@@ -18,14 +19,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trackers.backbones.normalization import normalize
+from trackers.backbones import matconvnet, weights_file
+from trackers.backbones.normalization import normalize, normalize_
 
 STRIDE = 16  # pixels between responses; `dense` gives them every 8
 KERNELS = (7, 5, 3)
 STRIDES = (2, 2, 1)
 K, ALPHA = 2.0, 1e-4  # of the normalization; alpha is not divided by the 5 channels
 LEAST = 75  # pixels that one response sees
+BESIDE = ("conv4", "conv5", "fc", "layers.fc", "branches")  # how the names of layers begin that are left out
+MATLAB = b"MATLAB"  # what its files begin with
 CHUNK = 8 * 107**2  # pixels of images whose responses a processor's cache holds
+
+Normalize = Callable[[Tensor, float, float], Tensor]
 
 
 @dataclass(frozen=True)
@@ -85,22 +91,55 @@ class VGGM(nn.Module):
     def _conv3(self, images: Tensor, stride: int) -> Tensor:
         """Responses; stride: of the second maxima. Where it is 1 there are twice as many, of which conv3 skips some."""
         if images.is_cuda or torch.is_grad_enabled():
-            return self._responses(images, stride)
-        few = max(1, CHUNK // (images.shape[2] * images.shape[3]))
-        return torch.cat([self._responses(some, stride) for some in images.split(few)])
+            return self._third(self._second(self._first(images, normalize), normalize, stride), stride)
+        N, _, H, W = images.shape
+        few = max(1, CHUNK // (H * W))
+        if few < N:
+            return torch.cat([self._conv3(some, stride) for some in images.split(few)])
+        # pool1 row by row: 11 rows of pixels give one, 4 more the next.
+        high = max(1, CHUNK // (4 * N * W))
+        strips = [images[:, :, 4 * top : 4 * (top + high) + 7] for top in range(0, (H - 7) // 4, high)]
+        x = torch.cat([self._first(strip, normalize_) for strip in strips], 2)
+        return self._third(self._second(x, normalize_, stride), stride)
 
-    def _responses(self, images: Tensor, stride: int) -> Tensor:
+    def _first(self, images: Tensor, normalize: Normalize) -> Tensor:
+        """pool1 of images."""
         weight, bias = self.conv1.weight, self.conv1.bias
         assert bias is not None
         bias = bias - self.grey * weight.sum((1, 2, 3))  # without padding, the grey may be taken from it instead
         x = F.relu_(F.conv2d(images, weight, bias, stride=2))  # (N, 96, 51, 51), where images are patches of 107
-        x = F.max_pool2d(normalize(x, K, ALPHA), 3, 2)  # (N, 96, 25, 25)
+        return F.max_pool2d(normalize(x, K, ALPHA), 3, 2)  # (N, 96, 25, 25)
+
+    def _second(self, x: Tensor, normalize: Normalize, stride: int) -> Tensor:
+        """pool2 of pool1."""
         x = F.relu_(self.conv2(x))  # (N, 256, 11, 11)
-        x = F.max_pool2d(normalize(x, K, ALPHA), 3, stride)  # (N, 256, 5, 5), or 9 x 9 where the stride is 1
-        dilation = 2 // stride
-        return F.relu_(F.conv2d(x, self.conv3.weight, self.conv3.bias, dilation=dilation))  # (N, 512, 3, 3), or 5 x 5
+        return F.max_pool2d(normalize(x, K, ALPHA), 3, stride)  # (N, 256, 5, 5), or 9 x 9 where the stride is 1
+
+    def _third(self, x: Tensor, stride: int) -> Tensor:
+        """conv3 of pool2."""
+        # (N, 512, 3, 3), or 5 x 5 where the stride is 1
+        return F.relu_(F.conv2d(x, self.conv3.weight, self.conv3.bias, dilation=2 // stride))
 
 
 def read(path: str | Path, config: Config) -> dict[str, Tensor]:
-    """The convolutional weights in a file, as the state of `VGGM(config)`, float32."""
-    raise NotImplementedError
+    """The convolutional weights in a file, as the state of `VGGM(config)`, float32.
+
+    The file was written by `torch.save` and holds names and tensors: conv1.weight, conv1.bias, ..., or MDNet's,
+    layers.conv1.0.weight, ...; or it is MatConvNet's (imagenet-vgg-m.mat). Layers behind conv3 in it are left out.
+    Nothing in it is run. Raises ValueError, with every name and shape that differs, where it is of another
+    architecture; for any other file; and for numbers that are not finite.
+    """
+    with Path(path).open("rb") as file:
+        found = matconvnet.tensors(path) if file.read(6) == MATLAB else weights_file.tensors(path)
+    with torch.device("meta"):
+        expected = VGGM(config).state_dict()
+    ways = [{name: write(name) for name in expected} for write in (str, _as_mdnet)]
+    names = max(ways, key=lambda way: len(found.keys() & set(way.values())))  # own name -> the file's
+    shapes = {names[name]: tuple(tensor.shape) for name, tensor in expected.items()}
+    network = f"a VGG-M of widths {list(config.widths)}"
+    weights = weights_file.fitted(path, found, shapes, network, beside=BESIDE)
+    return dict(zip(expected, weights.values(), strict=True))
+
+
+def _as_mdnet(name: str) -> str:
+    return f"layers.{name.replace('.', '.0.')}"

@@ -1,5 +1,7 @@
+import numpy as np
 import pytest
 import torch
+from scipy.io import savemat
 from torch import nn
 
 from trackers.backbones import vgg_m
@@ -102,3 +104,131 @@ def test_settings_are_checked(settings, message):
     """A setting that makes no network is refused by its name."""
     with pytest.raises(ValueError, match=message):
         Config(**settings)
+
+
+def cell(*values):
+    """MATLAB's cell array, one row."""
+    row = np.empty((1, len(values)), object)
+    for i, value in enumerate(values):
+        row[0, i] = value
+    return row
+
+
+def matlab(state, old=False, **more):
+    """A state as MatConvNet has it, with a ReLU and a fully connected layer, its weights one cell, or two fields."""
+    layers = []
+    for name in [*dict.fromkeys(name.split(".")[0] for name in state)]:
+        filters, biases = state[f"{name}.weight"].permute(2, 3, 1, 0).numpy(), state[f"{name}.bias"].numpy()
+        own = {"filters": filters, "biases": biases} if old else {"weights": cell(filters, biases[:, None])}
+        layers += [{"type": "conv", "name": name, "stride": [2, 2], **own}, {"type": "relu", "name": f"relu_{name}"}]
+    return {"layers": cell(*layers), "meta": {"normalization": {"imageSize": [224, 224, 3]}}, **more}
+
+
+def more_layers():
+    """A state with the layers that VGG-M has behind conv3."""
+    shapes = {"conv4": (6, 6, 3, 3), "conv5": (6, 6, 3, 3), "fc6": (7, 6, 6, 6), "fc8": (5, 7, 1, 1)}
+    behind = {f"{name}.weight": torch.randn(shape) for name, shape in shapes.items()}
+    return {**randomized().state_dict(), **behind, **{f"{n}.bias": torch.randn(s[0]) for n, s in shapes.items()}}
+
+
+def same(found, state):
+    """The first three layers' weights, in their order, that fit a network."""
+    assert list(found) == [f"conv{n}.{part}" for n in (1, 2, 3) for part in ("weight", "bias")]
+    assert all(torch.equal(found[name], state[name]) and found[name].dtype == torch.float32 for name in found)
+    VGGM(SMALL).load_state_dict(found)
+
+
+@pytest.mark.parametrize("name", ["{}.{}", "layers.{}.0.{}"])
+def test_files_of_torch_are_read(name, tmp_path):
+    """Under our own names or MDNet's; what is behind conv3 is left out."""
+    state = more_layers() if name == "{}.{}" else randomized().state_dict()
+    named = {name.format(*own.split(".")): tensor for own, tensor in state.items()}
+    behind = {"layers.fc4.1.weight": torch.zeros(2, 2), "branches.0.1.weight": torch.zeros(2, 2)}
+    torch.save({**named, **behind}, tmp_path / "vgg_m.pt")
+    same(vgg_m.read(tmp_path / "vgg_m.pt", SMALL), state)
+
+
+@pytest.mark.parametrize("old", [False, True])
+@pytest.mark.parametrize("compressed", [False, True])
+def test_files_of_matconvnet_are_read(old, compressed, tmp_path):
+    """Their filters' last axis is our first; of all layers the first three convolutions are taken."""
+    state = more_layers()
+    savemat(tmp_path / "vgg_m.mat", matlab(state, old), do_compression=compressed)
+    same(vgg_m.read(tmp_path / "vgg_m.mat", SMALL), state)
+    savemat(tmp_path / "net.mat", {"net": matlab(state, old)})
+    same(vgg_m.read(tmp_path / "net.mat", SMALL), state)
+
+
+def test_another_architecture_is_refused_with_all_that_differs(tmp_path):
+    """Every name and shape that differs is listed, whatever the file's kind."""
+    state = randomized().state_dict()
+    state["conv2.weight"] = torch.zeros(8, 4, 3, 3)
+    state["conv3.bias"] = torch.zeros(7)
+    savemat(tmp_path / "other.mat", matlab(state))
+    differences = ["  conv2.weight: expected (8, 4, 5, 5), got (8, 4, 3, 3)", "  conv3.bias: expected (6,), got (7,)"]
+    with pytest.raises(ValueError, match=r"other.mat: expected a VGG-M of widths \[4, 8, 6\]") as caught:
+        vgg_m.read(tmp_path / "other.mat", SMALL)
+    assert str(caught.value).splitlines()[1:] == differences
+    del state["conv1.bias"]
+    torch.save({**state, "conv9.weight": torch.zeros(2)}, tmp_path / "other.pt")
+    with pytest.raises(ValueError, match=r"other.pt: expected a VGG-M") as caught:
+        vgg_m.read(tmp_path / "other.pt", SMALL)
+    expected = ["  conv1.bias: expected (4,), got nothing", *differences, "  conv9.weight: expected nothing, got (2,)"]
+    assert str(caught.value).splitlines()[1:] == expected
+
+
+@pytest.mark.parametrize("content", [b"", b"MATLAB", b"MATLAB 5.0 MAT-file" + bytes(200), b"some text\n" * 30])
+def test_a_file_of_another_kind_is_refused_in_our_words(content, tmp_path):
+    """Whatever it is, the message names the file and what it should be, and never says how to trust it."""
+    (tmp_path / "weights").write_bytes(content)
+    with pytest.raises(ValueError, match=r"weights: expected (names and tensors|a MATLAB file|MatConvNet)") as caught:
+        vgg_m.read(tmp_path / "weights", SMALL)
+    assert "weights_only" not in str(caught.value)
+
+
+def test_files_cut_short_are_refused(tmp_path):
+    """Wherever a MATLAB file ends, it is refused by its name."""
+    savemat(tmp_path / "whole.mat", matlab(randomized().state_dict()))
+    content = (tmp_path / "whole.mat").read_bytes()
+    for share in (0.02, 0.1, 0.3, 0.5, 0.7, 0.9, 0.999):
+        (tmp_path / "short.mat").write_bytes(content[: int(len(content) * share)])
+        with pytest.raises(ValueError, match="short.mat: expected"):
+            vgg_m.read(tmp_path / "short.mat", SMALL)
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        (np.zeros((3, 3)), r"strange.mat: expected MatConvNet's cell array `layers`, got variables \['layers'\]"),
+        (cell(np.zeros(3)), "strange.mat: layer 1: expected a struct"),
+        (cell({"type": "conv", "name": "conv1"}), r"layer 1 \(conv1\): expected numbers of filters and biases"),
+        (cell({"type": "conv", "name": "a", "weights": cell("x", "y")}), r"layer 1 \(a\): expected numbers"),
+        (
+            cell({"type": "conv", "weights": cell(np.ones(3), np.ones(3))}),
+            "layer 1: expected a name of its own, got ''",
+        ),
+    ],
+)
+def test_strange_matlab_files_are_refused(layers, message, tmp_path):
+    """Where something else is than MatConvNet writes, the layer is named."""
+    savemat(tmp_path / "strange.mat", {"layers": layers})
+    with pytest.raises(ValueError, match=message):
+        vgg_m.read(tmp_path / "strange.mat", SMALL)
+
+
+@pytest.mark.parametrize("kind", ["torch", "matlab"])
+def test_weights_that_are_no_numbers_are_refused(kind, tmp_path):
+    """NaN in a file is found when it is read, by the name of its layer."""
+    state = randomized().state_dict()
+    state["conv3.bias"][0] = float("nan")
+    torch.save(state, tmp_path / "nan") if kind == "torch" else savemat(
+        tmp_path / "nan", matlab(state), appendmat=False
+    )
+    with pytest.raises(ValueError, match="nan: expected finite numbers, got NaN or infinity in conv3.bias"):
+        vgg_m.read(tmp_path / "nan", SMALL)
+
+
+def test_a_missing_file_is_missing(tmp_path):
+    """Where there is no file, the error is the system's own."""
+    with pytest.raises(FileNotFoundError):
+        vgg_m.read(tmp_path / "none", SMALL)
