@@ -217,6 +217,7 @@ class Speeds(StrEnum):
     lanes = "lanes"
     measures = "measures"
     pixelwise = "pixelwise"
+    rman = "rman"
     rolo = "rolo"
     shards = "shards"
     train = "train"
