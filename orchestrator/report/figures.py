@@ -499,6 +499,7 @@ def _label(chart: Chart, points: Sequence[Point], axes: Axes) -> None:
     axes.set_ylabel(FPS if axes.get_title(loc="left") == FPS else measure_name(chart.measure))
     if chart.kind in ("ranks", "speed"):
         axes.invert_yaxis()
+    if chart.kind in OF_EVERYONE:
         axes.margins(0.15)
     if chart.kind == "ranks":
         axes.invert_xaxis()
