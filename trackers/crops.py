@@ -120,6 +120,8 @@ def warp_on(
 ) -> Tensor:
     """`warp` on a device, of images and boxes in main memory: as `sample_on` is to `sample`."""
     of = _numbers(boxes, of)
+    if torch.device(device).type == "cpu":  # whole images: in a part of one OpenCV may round some pixels otherwise
+        return warp([torch.from_numpy(image) for image in images], boxes, size, outside, of)
     flat, number = boxes.reshape(-1, 4).numpy(), of.reshape(-1).numpy()  # (N, 4), (N,)
     edges = xywh_to_xyxy(flat)
     edges = np.concatenate([np.floor(edges[:, :2] - 0.5), np.ceil(edges[:, 2:] + 0.5)], 1)  # (N, 4)
