@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from trackers import inference
 from trackers.backbones import vgg16
+from trackers.backbones.pictures import Pictures
 from trackers.evaluation.clips import picked
 from trackers.evaluation.lanes import follow
 from trackers.evaluation.protocols import one_pass
@@ -32,7 +33,7 @@ from trackers.families.pixelwise.clips import (
 )
 from trackers.families.pixelwise.locating import Attention
 from trackers.families.pixelwise.losses import attention_cost, segmentation_cost
-from trackers.families.pixelwise.pretraining import Pictures, pretrain
+from trackers.families.pixelwise.pretraining import pretrain
 from trackers.families.pixelwise.tracking import Pixelwise, Recurrent
 from trackers.families.pixelwise.videos import Maps, half, make_maps
 from trackers.masks import iou

@@ -1,0 +1,117 @@
+import numpy as np
+import pytest
+import torch
+
+from trackers.backbones import vgg_m
+from trackers.backbones.pictures import Pictures
+from trackers.benchmarks.collection import Collection
+from trackers.boxes import centre, iou
+from trackers.families.rman.pretraining import Pretraining, draw, learn, pretrain, scaled
+from trackers.sequence import Sequence
+from trackers.training import Silent, Training
+
+BACKBONE = vgg_m.Config((2, 3, 4))
+LITTLE = Training(batch=4, updates_per_epoch=2, epochs=1, report_every=2, learning_rate=1e-3)
+
+
+def painted(count=6):
+    """Pictures of two squares each on grey noise, of one class a bright one, of the other a dark one."""
+    rng = np.random.default_rng(0)
+    images, boxes = [], np.array([[20.0, 30, 24, 24], [80, 40, 30, 20]])
+    for _ in range(count):
+        image = rng.integers(100, 156, (100, 140, 3), dtype=np.uint8)
+        image[30:54, 20:44], image[40:60, 80:110] = 255, 0
+        images.append(image)
+    return Pictures(images, [boxes] * count, [np.array([0, 1])] * count, ("bright", "dark"))
+
+
+class Curves(Silent):
+    def __init__(self):
+        self.names = set()
+
+    def metric(self, name, value, step):
+        assert np.isfinite(value)
+        self.names.add(name)
+
+
+def test_objects_have_their_class_and_background_overlaps_none():
+    """Boxes of objects are theirs, moved and scaled by no more than set; those of background overlap by under 0.3."""
+    pictures, settings = painted(), Pretraining(background=0.4)
+    boxes, classes = draw(pictures, np.arange(6).repeat(50), settings, np.random.default_rng(1))
+    objects = pictures.boxes[0]
+    assert 0.3 < (classes == 0).mean() < 0.5
+    assert (iou(boxes[classes == 0][:, None], objects) < 0.3).all()
+    for label in (1, 2):
+        own, box = boxes[classes == label], objects[label - 1]
+        assert len(own)
+        assert (np.abs(centre(own) - centre(box)) <= 0.1 * box[2:] + 1e-9).all()
+        factors = own[:, 2:] / box[2:]
+        assert np.allclose(factors[:, 0], factors[:, 1])
+        assert 1 / 1.2 <= factors.min() < 0.9 and 1.1 < factors.max() <= 1.2
+
+
+def test_background_is_looked_for_even_where_an_object_is_everywhere():
+    """Where an image is all one object, boxes over its border are taken."""
+    pictures = Pictures([np.zeros((50, 50, 3), np.uint8)], [np.array([[0.0, 0, 50, 50]])], [np.array([0])], ("a", "b"))
+    boxes, classes = draw(pictures, np.zeros(30, int), Pretraining(background=0.99), np.random.default_rng(0))
+    overlaps = iou(boxes, pictures.boxes[0])
+    assert (overlaps[classes == 0] < 0.5).all() and (overlaps[classes == 0] < 0.3).mean() > 0.9
+
+
+def test_weights_are_the_backbones_alone():
+    """They fit VGG-M; accuracy is told, of images held out; and seeds decide the weights."""
+    curves, settings = Curves(), Pretraining(held_out=3, training=LITTLE)
+    weights = pretrain(painted(), BACKBONE, 75, 10, settings, 1, "cpu", curves)
+    vgg_m.VGGM(BACKBONE).load_state_dict(dict(weights))
+    assert curves.names == {"loss", "accuracy"}
+    again, other = (pretrain(painted(), BACKBONE, 75, 10, settings, seed, "cpu", Silent()) for seed in (1, 2))
+    assert all(torch.equal(weights[name], again[name]) for name in weights)
+    assert not torch.equal(weights["conv1.weight"], other["conv1.weight"])
+
+
+def test_bright_is_told_from_dark():
+    """A few updates are enough where grey levels tell classes."""
+    found = []
+
+    class Last(Silent):
+        def metric(self, name, value, step):
+            found.append(value)
+
+    training = Training(batch=8, updates_per_epoch=20, epochs=1, report_every=20, learning_rate=3e-3)
+    pretrain(painted(40), vgg_m.Config((4, 4, 4)), 75, 10, Pretraining(held_out=2, training=training), 0, "cpu", Last())
+    assert found[-1] > 0.6  # by chance: 0.5, all being background
+
+
+def test_scaling_changes_conv3_alone():
+    """Its responses to these patches have the mean 1 then, in the pattern that they had."""
+    torch.manual_seed(0)
+    network, patches = vgg_m.VGGM(BACKBONE), torch.rand(3, 3, 91, 91) * 255
+    with torch.no_grad():
+        before = network(patches)
+        weights = scaled(network, network.state_dict(), patches)
+        network.load_state_dict(dict(weights))
+        after = network(patches)
+    assert after.mean().item() == pytest.approx(1, rel=1e-4)
+    torch.testing.assert_close(after, before / before.mean(), rtol=1e-4, atol=1e-5)
+
+
+def test_images_of_one_class_are_refused():
+    """There is nothing to tell apart; the message says what else can be done."""
+    one = Sequence("0", np.zeros((1, 20, 30, 3), np.uint8), np.array([[5.0, 5, 8, 8]]), label="disc")
+    with pytest.raises(ValueError, match=r"data set stills: expected images of at least two classes .* name a file"):
+        learn(Collection("stills", (one,)), BACKBONE, 75, 10, Pretraining(), 0, "cpu", Silent())
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"background": 1.0}, r"background: expected a share in \[0, 1\), got 1.0"),
+        ({"shift": 0.7}, r"shift: expected a share in \[0, 0.5\), got 0.7"),
+        ({"scale": 0.9}, r"scale: expected a factor in \[1, 2\), got 0.9"),
+        ({"held_out": 1}, "held_out: expected at least 2, got 1"),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused(settings, message):
+    """What was expected, and what came, is said."""
+    with pytest.raises(ValueError, match=message):
+        Pretraining(**settings)
