@@ -52,7 +52,8 @@ class Config:
 class VGGM(nn.Module):
     """Parameters: conv1.weight, conv1.bias, ... conv3.bias.
 
-    On a CPU, without gradients, images are taken few at a time: the results are the same.
+    On a CPU, without gradients, images are taken few at a time, and large ones in strips: memory is bounded, and the
+    results are the same.
     """
 
     conv1: nn.Conv2d
