@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from orchestrator import params, sample_data
+from orchestrator.speed.rman_overlap import aucs
+from trackers import families
+from trackers.benchmarks import imagenet_det, otb
+from trackers.evaluation.clips import picked
+from trackers.training import Inputs, Silent
+
+OTB = Path(__file__).parents[3] / "shared" / "data" / "otb"
+pytestmark = pytest.mark.skipif(not OTB.is_dir(), reason="needs the real sequences in ../shared/data")
+FRAMES = 100  # of each sequence, at most
+
+
+@pytest.fixture(scope="module")
+def rman():
+    """RMAN with the sample's settings."""
+    [study] = [one for one in params.load(params.PROFILES / "sample.yaml").studies if one.name == "rman"]
+    return next(one.config for one in study.trackers if one.name == "RMAN")
+
+
+@pytest.fixture(scope="module")
+def weights(rman, tmp_path_factory):
+    """Its small network, which has learnt from the sample's still images."""
+    root = tmp_path_factory.mktemp("data")
+    sample_data.write(root, ["imagenet_det"])
+    images = imagenet_det.open(imagenet_det.Config(), root / "imagenet_det", "ImageNet DET")
+    family = families.find("rman")
+    [step] = family.steps(rman)
+    return step.run(Inputs({"images": images}, seed=1), rman, Silent())
+
+
+@pytest.mark.slow
+def test_rman_beats_correlation_filters_on_real_sequences(rman, weights):
+    """On OTB's real sequences RMAN has a higher success AUC than KCF, by ROI align nearly the same as by patches."""
+    torch.set_num_threads(2)
+    family, kcf = families.find("rman"), families.find("kcf")
+    trackers = {
+        features: family.tracker(replace(rman, features=features), weights, "cpu")
+        for features in ("patches", "roi_align")
+    }
+    whole = otb.open(otb.Config(), OTB, "OTB")
+    found = aucs(
+        {**trackers, "KCF": kcf.tracker(kcf.Config(), {}, "cpu")},
+        [picked(sequence, range(min(FRAMES, len(sequence)))) for sequence in whole],
+    )
+    print(json.dumps(found))
+    assert min(found["patches"], found["roi_align"]) > found["KCF"]
+    assert found["roi_align"] > found["patches"] - 0.02
