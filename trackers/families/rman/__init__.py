@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from trackers.backbones import vgg_m
+from trackers.families.rman import pretraining
 from trackers.families.rman.pretraining import Pretraining
 from trackers.families.rman.seeing import Maps, Patches
 from trackers.families.rman.tracking import RMAN
@@ -76,6 +77,7 @@ class Config:
     clip: float = 10.0  # norm of a lane's gradients
     last_rate: float = 10.0  # how much faster the last layer learns
     best: int = 1  # candidates, of whose boxes the mean is taken (Section IV-B: "the highest")
+    found: float = 0.5  # probability above which the best candidate is taken for the target
     ridge: float = 1000.0  # of the box regression
 
 
@@ -90,7 +92,16 @@ def steps(config: Config) -> list[Step]:
 
 def learn_backbone(inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
     """Convolutional weights, learnt on still images."""
-    raise NotImplementedError
+    return pretraining.learn(
+        inputs.data["images"],
+        config.backbone,
+        config.size,
+        config.border,
+        config.pretraining,
+        inputs.seed,
+        inputs.device,
+        reporter,
+    )
 
 
 def read_backbone(inputs: Inputs, config: Config, reporter: Reporter) -> Weights:

@@ -102,7 +102,7 @@ class RMAN(Tracker):
             here, images, candidates, seen, best.values.tolist(), best.indices, strict=True
         ):
             lane.step += 1
-            lane.lost = bool(np.mean(score) <= 0.5)
+            lane.lost = bool(np.mean(score) <= own.found)
             if not lane.lost:
                 some = drawn[chosen.cpu().numpy()]
                 if lane.regressor is not None:
