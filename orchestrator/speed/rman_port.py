@@ -208,7 +208,7 @@ class Port:
         candidates = sampling.gaussian(self.box, config.sampling.candidates, shift, scale, size, rng)
         seen = self.samples(image, candidates)
         best = self.scores(seen).softmax(1)[:, 1].topk(config.best)
-        self.found = best.values.mean().item() > 0.5
+        self.found = best.values.mean().item() > config.found
         if self.found:
             refined = self.regress(seen.features[best.indices], candidates[best.indices.numpy()])
             self.box = inside(refined.mean(0), *size)
