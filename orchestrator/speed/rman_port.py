@@ -185,7 +185,7 @@ class Port:
 
         wide = partial(sampling.uniform, self.box, shift=0.3, scale=1.6, aspect=1.1, size=size, rng=rng)
         regression = config.sampling.regression
-        around = sampling.overlapping(lambda n: larger(wide(n), region), self.box, regression, low=0.6)
+        around = sampling.overlapping(wide, self.box, regression, low=0.6)
         near = self.positives_near(config.sampling.first_positives, size)
         half = config.sampling.first_negatives // 2
         far = partial(sampling.uniform, self.box, shift=1.0, scale=2.0, aspect=1.1, size=size, rng=rng)
@@ -291,12 +291,6 @@ def optimizer(head: Head, config: Config, rate: float) -> torch.optim.SGD:
     others = [p for name, p in head.named_parameters() if p.requires_grad and not name.startswith("fc6.")]
     groups: list[dict[str, Any]] = [{"params": others}, {"params": last, "lr": rate * config.last_rate}]
     return torch.optim.SGD(groups, rate, config.momentum, weight_decay=config.weight_decay)
-
-
-def larger(boxes: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """Those of once to twice the area of a box."""
-    ratio = boxes[:, 2:].prod(1) / box[2:].prod()
-    return boxes[(ratio >= 1) & (ratio <= 2)]
 
 
 def in_turn(number: int, count: int, rng: np.random.Generator) -> np.ndarray:

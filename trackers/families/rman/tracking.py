@@ -149,7 +149,7 @@ class RMAN(Tracker):
         """Boxes of the first frame: the target's; for the regression; positives; negatives."""
         own, draw = self.config, self.config.sampling
         spread = partial(sampling.uniform, box, shift=0.3, scale=1.6, aspect=1.1, size=size, rng=rng)
-        around = sampling.overlapping(lambda n: _larger(spread(n), box), box, draw.regression, low=0.6)
+        around = sampling.overlapping(spread, box, draw.regression, low=0.6)
         positives = self._positives(box, draw.first_positives, size, rng)
         near = partial(sampling.uniform, box, shift=1.0, scale=2.0, aspect=1.1, size=size, rng=rng)
         far = partial(sampling.whole, box, scale=1.2, aspect=1.1, size=size, rng=rng)
@@ -225,9 +225,3 @@ class RMAN(Tracker):
 def _size(image: Image) -> tuple[int, int]:
     """Width and height."""
     return image.shape[1], image.shape[0]
-
-
-def _larger(drawn: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """Those with once to twice the area of the box."""
-    ratio = drawn[:, 2:].prod(1) / box[2:].prod()
-    return drawn[(ratio >= 1) & (ratio <= 2)]
