@@ -13,13 +13,14 @@ import torch
 from torch import Tensor
 
 from trackers import boxes
-from trackers.families.rman import network, sampling
+from trackers.families.rman import insight, network, sampling
+from trackers.families.rman.insight import Glance
 from trackers.families.rman.learning import Objective, learn
 from trackers.families.rman.memory import Recollection
 from trackers.families.rman.regression import Regressor
 from trackers.families.rman.seeing import Maps, Patches
 from trackers.sequence import Image
-from trackers.tracker import Tracker
+from trackers.tracker import Contrast, Recalled, Tracker
 
 if TYPE_CHECKING:
     from trackers.families.rman import Config, Learning
@@ -27,15 +28,16 @@ if TYPE_CHECKING:
 
 @dataclass
 class Lane:
-    """One video in flight. box: (4,) of the target. lost: whether it was not found in the last frame. past: what was
-    seen of the last K + 1 frames, and where the target was, for pictures.
+    """One video in flight. box: (4,) of the target. lost: whether it was not found in the last frame.
+
+    past: the last K + 1 steps, the first frame among them, for those who look into it.
     """
 
     box: np.ndarray
     heads: network.Heads
     recollection: Recollection
     regressor: Regressor | None
-    past: deque[tuple[Image, np.ndarray]]
+    past: deque[Glance]
     step: int = 0
     lost: bool = False
 
@@ -60,6 +62,8 @@ class RMAN(Tracker):
 
     def __init__(self, see: Patches | Maps, config: Config, device: str) -> None:
         self.see, self.config, self.device = see, config, device
+        self.patches = Patches(see.backbone, see.size, see.border, see.grey, device)  # for those who look into it
+        self.remembers = config.activation != "none" or config.recurrent
         self.lanes: dict[int, Lane] = {}
         self.dice: dict[int, Dice] = {}
 
@@ -69,26 +73,23 @@ class RMAN(Tracker):
     @torch.no_grad()
     def initialize(self, lanes: Sequence[int], images: Sequence[Image], regions: np.ndarray) -> None:
         own, drawn, targets = self.config, [], list(np.asarray(regions, float))
-        for lane, image, box in zip(lanes, images, targets, strict=True):
-            dice = self.dice.setdefault(lane, Dice.of(0, self.device))
+        for number, image, box in zip(lanes, images, targets, strict=True):
+            dice = self.dice.setdefault(number, Dice.of(0, self.device))
             drawn.append(self._first(box, _size(image), dice.boxes))
         seen = self.see(images, [np.concatenate(parts) for parts in drawn], targets)
-        for lane, image, box, parts, features in zip(lanes, images, targets, drawn, seen, strict=True):
+        for number, box, parts, features in zip(lanes, targets, drawn, seen, strict=True):
             patch, around, positives, negatives = features.split([len(part) for part in parts])
             recollection = Recollection(own.remembered, own.long, own.short)
             recollection.remember(patch[0])
             recollection.collect(positives, negatives)
             regressor = Regressor.fit(around, parts[1], box, own.ridge) if len(around) else None
-            past = deque([(image, np.array(box, float))], maxlen=own.remembered + 1)
-            self.lanes[lane] = Lane(
-                np.array(box, float), self._heads(lane, features.shape[1]), recollection, regressor, past
-            )
+            past: deque[Glance] = deque(maxlen=own.remembered + 1)
+            self.lanes[number] = Lane(box.copy(), self._heads(number, features.shape[1]), recollection, regressor, past)
         self._learn(lanes, own.first)
-        for lane in lanes:  # what follows are as many of the first frame as of any other
-            recollection = self.lanes[lane].recollection
-            moment = recollection.moments[0]
-            every = max(1, len(moment.negatives) // own.sampling.negatives)
-            recollection.moments[0] = moment._replace(negatives=moment.negatives[::every].clone())
+        for number, image in zip(lanes, images, strict=True):
+            lane = self.lanes[number]
+            lane.past.append(self._glance(lane, image))
+            lane.recollection.thin(own.sampling.negatives)  # of the first frame as many as of any other
 
     @torch.no_grad()
     def update(self, lanes: Sequence[int], images: Sequence[Image]) -> np.ndarray:
@@ -108,7 +109,7 @@ class RMAN(Tracker):
                 if lane.regressor is not None:
                     some = lane.regressor(features[chosen], some)
                 lane.box = boxes.inside(some.mean(0), *_size(image))
-            lane.past.append((image, lane.box))
+            lane.past.append(self._glance(lane, image))
         self._collect(lanes, images)
         due = [lane for lane, one in zip(lanes, here, strict=True) if one.step % own.every == 0]
         if due:
@@ -121,18 +122,43 @@ class RMAN(Tracker):
 
     def states(self, lanes: Sequence[int], seen: Sequence[Tensor]) -> network.States:
         """What features (n, D) become in each lane, after what it remembers."""
-        here, rest = [self.lanes[lane] for lane in lanes], self._rest(lanes)
-        projected = torch.stack(
-            [some @ lane.heads[network.PROJECTION].mT for some, lane in zip(seen, here, strict=True)]
-        )
-        memory = None
-        if self.config.activation != "none" or self.config.recurrent:
-            remembered = [
-                torch.stack(tuple(lane.recollection.patches)) @ lane.heads[network.PROJECTION].mT for lane in here
-            ]
-            memory = network.memorize(rest, torch.stack(remembered)[:, None])
+        here = [self.lanes[lane] for lane in lanes]
+        first = [lane.heads[network.PROJECTION].mT for lane in here]
+        projected = torch.stack([some @ weights for some, weights in zip(seen, first, strict=True)])  # (L, n, G)
+        rest, memory = self._rest(lanes), None
+        if self.remembers:
+            patches = [torch.stack(tuple(lane.recollection.patches)) for lane in here]  # (K, D) each
+            memory = network.memorize(
+                rest, torch.stack([some @ weights for some, weights in zip(patches, first, strict=True)])[:, None]
+            )
         of = torch.zeros(projected.shape[:2], dtype=torch.long, device=projected.device)
         return network.look(rest, projected, memory, of, self.config.activation)
+
+    @torch.no_grad()
+    def attention(self, lanes: Sequence[int]) -> np.ndarray:
+        return np.stack([insight.attention(self.patches, self._last(lane), self.config.activation) for lane in lanes])
+
+    @torch.no_grad()
+    def recalled(self, lanes: Sequence[int]) -> list[Recalled] | None:
+        own = self.config
+        found = [
+            insight.recalled(self.patches, list(self.lanes[lane].past), own.activation, own.remembered)
+            for lane in lanes
+        ]
+        there = [one for one in found if one is not None]
+        return there if len(there) == len(found) else None
+
+    @torch.no_grad()
+    def contrast(self, lanes: Sequence[int]) -> list[Contrast]:
+        own = self.config
+        return [insight.contrast(self.see, self._last(lane), own.activation, own.negative) for lane in lanes]
+
+    def _last(self, lane: int) -> Glance:
+        return self.lanes[lane].past[-1]
+
+    def _glance(self, lane: Lane, image: Image) -> Glance:
+        patches = torch.stack(tuple(lane.recollection.patches)) if self.remembers else None
+        return Glance(image, lane.box, lane.heads, patches)
 
     def _rest(self, lanes: Sequence[int]) -> dict[str, Tensor]:
         """The lanes' parameters beside the first layer's, stacked."""
