@@ -68,8 +68,10 @@ class Lesson:
         }
         self.velocities = {name: torch.zeros_like(parameter) for name, parameter in self.rest.items()}
         remembers = objective.activation != "none" or "recurrent.weight" in self.rest
-        patches = torch.arange(max(one.patches for one in draws) if remembers else 0, device=device)
-        self.patches = patches.expand(len(heads), -1)  # (L, U)
+        patches = torch.arange(max(one.patches for one in draws) if remembers else 0)
+        # In place of patches that a lane lacks it has its last one: it may have no other rows.
+        own = [patches.clamp(max=one.patches - 1) for one in draws]
+        self.patches = torch.stack(own).to(device)  # (L, U)
         early = torch.cat([self.patches, self.positives.transpose(0, 1).flatten(1)], 1)  # (L, U + T N)
         most = early.shape[1] + self.positives.shape[0] * self.positives.shape[2]
         first = [own[network.PROJECTION] for own in heads]
