@@ -136,6 +136,9 @@ def test_heads_begin_as_they_should(recurrent):
     assert own["input.weight"].shape == (gates, 300) and own["hidden.weight"].shape == (50, 200)
     assert own["output.weight"].shape == (2, 50)
     assert own["input.weight"].std().item() == pytest.approx(math.sqrt(2 / 400), rel=0.02)
+    if recurrent:
+        assert own["recurrent.weight"].shape == (400, 100)
+        assert own["recurrent.weight"].std().item() == pytest.approx(0.1, rel=0.02)
     assert own["hidden.weight"].std().item() == pytest.approx(0.01, rel=0.05)
     assert own["input.bias"].nonzero().flatten().tolist() == (list(range(100, 200)) if recurrent else [])
     assert network.initial(300, 100, 50, 0.01, recurrent, False, rng)["hidden.weight"].shape == (50, 100)

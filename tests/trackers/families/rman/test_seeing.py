@@ -132,8 +132,9 @@ def test_targets_of_any_size_are_seen(target):
     assert off(found[0], expected[0]) < 0.02
 
 
-def test_a_frame_is_enlarged_no_more_than_there_is_room_for(monkeypatch):
-    """Of boxes all over a frame with a small target the part is held to its limit; features stay near."""
+@pytest.fixture
+def parts(monkeypatch):
+    """Pixels of each part of a frame that is seen as a whole."""
     sizes, dense = [], vgg_m.VGGM.dense
 
     def recorded(self, images):
@@ -141,11 +142,27 @@ def test_a_frame_is_enlarged_no_more_than_there_is_room_for(monkeypatch):
         return dense(self, images)
 
     monkeypatch.setattr(vgg_m.VGGM, "dense", recorded)
+    return sizes
+
+
+def test_larger_boxes_are_seen_in_smaller_magnifications(parts):
+    """Boxes of the target's size and smaller share one; of those much larger, each 1.5 times as large is another."""
+    maps, target = looks()[1], np.array([90.0, 70, 40, 40])
+    for scales, count in (([1.0, 0.3, 1.2], 1), ([1.5], 1), ([1.0, 1.5, 1.6, 2.25], 3)):
+        seen(maps, picture(), target * [[1, 1, scale, scale] for scale in scales], target)
+        assert len(parts) == count
+        parts.clear()
+    seen(maps, picture(), [target], target)
+    seen(maps, picture(), target * [[1, 1, 1.5, 1.5]], target)
+    assert parts == [115 * 115] * 2  # of the box and its border alone, whatever its size, and one response more
+
+
+def test_a_frame_is_enlarged_no_more_than_there_is_room_for(monkeypatch, parts):
+    """Of boxes all over a frame with a small target the part is held to its limit; features stay near."""
     maps, target = looks()[1], np.array([90.0, 70, 40, 40])
     boxes = np.array([target, [20, 20, 40, 40], [150, 110, 40, 40]])
     free = seen(maps, picture(), boxes, target)
-    monkeypatch.setattr(seeing, "LARGEST", sizes[0] * 0.8)
+    monkeypatch.setattr(seeing, "LARGEST", parts[0] * 0.8)
     limited = seen(maps, picture(), boxes, target)
-    assert len(sizes) == 2 and sizes[1] <= seeing.LARGEST < sizes[0]
-    assert sizes[1] > 0.6 * sizes[0]
+    assert len(parts) == 2 and 0.6 * parts[0] < parts[1] <= seeing.LARGEST
     assert 0 < off(limited, free) < 0.06
