@@ -1,9 +1,44 @@
-"""RMAN (Pu et al. 2020, "Learning Recurrent Memory Activation Networks for Visual Tracking")."""
+"""RMAN (Pu et al. 2020, "Learning Recurrent Memory Activation Networks for Visual Tracking").
+
+A classifier says of boxes around the last one whether they hold the target. Nothing is trained offline but the frozen
+convolutions: each sequence trains heads of its own in its first frame, and goes on learning from what it finds. An LSTM
+passes the last K predicted patches, then the box in question; how alike its states are weighs what is remembered.
+
+    network   Figure 2, Eqs. 1, 2 and 4      seeing      patches, or ROI align    tracking     Section IV
+    losses    Eqs. 3, 5, 6 and 7             memory      what a lane keeps        regression   boxes refined
+    learning  online, of many lanes          descent     of the first layer       insight      Section III-C
+    sampling  boxes around a target          pretraining convolutions, where no file is named
+
+The configurations of Figure 6 are settings: `recurrent`, `activation`, `coherence`, `compactness`.
+
+Where the paper is silent, this is as in MDNet (Nam and Han 2016) and DAT (Pu et al. 2018, by the same first author):
+how boxes are drawn, what is kept of them, hard-negative mining, dropout, momentum, weight decay, the clipping of
+gradients, and the tenfold rate of the last layer; that a target whose probability is at most 0.5 is not found: its
+box stays, and the next search is wider. Readings of ours:
+
+- The classifier is given 2 x 512 numbers by the concatenation, 512 without a memory layer (Baseline, Baseline +
+  LSTM).
+- Without the LSTM a fully connected layer of as many units, with a ReLU, makes the states: MDNet's first.
+- The LSTM goes on from the newest remembered patch to the box in question: all boxes of a frame share its states. Its
+  initial weights, which the paper does not give, are those of Glorot and Bengio, with a forget bias of 1.
+- "All the input patches for the network are from the first frame" there (Section IV-A): they are drawn from its
+  positive samples, in eight sequences, each of which some samples follow. While tracking, the target's own patch
+  stands for all frames before the first.
+- Samples are drawn in each frame in which the target was found, and learnt from every N_3 = 10 frames (Section IV-C
+  could also be read as one draw in ten frames). N_2 = 256 of them are 51 and 205, in the ratio of the first frame's.
+- a_T is Eq. 4 also where states are pooled by their average.
+- Pairs of Eq. 5 are the m-th positive and the m-th negative of a minibatch, negatives in the order of their scores.
+- The box regression is that of R-CNN with the overlaps of MDNet, at least 0.6 with the target; it is not applied to
+  what was not found.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
+
+import torch
 
 from trackers.backbones import vgg_m
 from trackers.families.rman import pretraining
@@ -23,17 +58,23 @@ class Learning:
     iterations: int
     learning_rate: float
 
+    def __post_init__(self) -> None:
+        if self.iterations < 1:
+            raise ValueError(f"iterations: expected at least 1, got {self.iterations}")
+        if not 0 < self.learning_rate < math.inf:
+            raise ValueError(f"learning_rate: expected a positive number, got {self.learning_rate}")
+
 
 @dataclass(frozen=True)
 class Sampling:
     """How boxes are drawn around a target; shifts are in shares of its mean side, and scales are factors.
 
     candidates: where the target is looked for; lost: the shift while it is. positives, negatives: what the heads learn
-    from. whole: negatives of the first frame all over it. regression: what the box regressor learns from.
+    from; half of the first frame's negatives are anywhere in it. regression: what the box regressor learns from.
     """
 
     candidates: int = 256  # N_2 (Section V-A)
-    shift: float = 0.6  # and all below: MDNet's and DAT's, see the facts
+    shift: float = 0.6  # and all below, where nothing else is said: MDNet's and DAT's
     lost: float = 1.5
     scale: float = 1.05
     first_positives: int = 500  # with the negatives N_1 = 5500 (Section V-A)
@@ -42,10 +83,23 @@ class Sampling:
     negatives: int = 205
     regression: int = 1000
 
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            least = 1 if isinstance(value, int) else 1.0 if name == "scale" else 0.0
+            if not least <= value < math.inf:
+                raise ValueError(f"{name}: expected at least {least:g}, got {value}")
+
 
 @dataclass(frozen=True)
 class Config:
-    """One variant; the defaults are the paper's full method."""
+    """One variant; the defaults are the paper's full method.
+
+    mined: negatives at each iteration, of which the hardest `pairs` are learnt from. every: frames from one training to
+    the next. long, short: of so many of the last frames in which the target was found, positives and negatives are
+    kept. clip: norm above which a lane's gradients are scaled down to it. last_rate: how much faster the classifier's
+    last layer learns. best: candidates, of whose refined boxes the mean is taken. found: probability above which they
+    are taken for the target. ridge: strength of the box regression's penalty.
+    """
 
     features: Literal["patches", "roi_align"] = "patches"  # Section V-A; "roi_align" is its future work (Section V-D)
     backbone: vgg_m.Config = field(default_factory=vgg_m.Config)
@@ -64,21 +118,53 @@ class Config:
     positive: float = 0.7  # tau_1
     negative: float = 0.3  # tau_2
     pairs: int = 32  # N
+    mined: int = 1024
     sampling: Sampling = field(default_factory=Sampling)
-    mined: int = 1024  # negatives of which the hardest `pairs` are learnt from
     first: Learning = field(default_factory=lambda: Learning(50, 2e-4))
     update: Learning = field(default_factory=lambda: Learning(15, 3e-4))
     every: int = 10  # N_3
-    long: int = 100  # frames whose positives are kept
-    short: int = 20  # frames whose negatives are kept
+    long: int = 100
+    short: int = 20
     dropout: float = 0.5
     momentum: float = 0.9
     weight_decay: float = 5e-4
-    clip: float = 10.0  # norm of a lane's gradients
-    last_rate: float = 10.0  # how much faster the last layer learns
-    best: int = 1  # candidates, of whose boxes the mean is taken (Section IV-B: "the highest")
-    found: float = 0.5  # probability above which the best candidate is taken for the target
-    ridge: float = 1000.0  # of the box regression
+    clip: float = 10.0
+    last_rate: float = 10.0
+    best: int = 1  # Section IV-B: "the candidate with the highest positive classification probability"
+    found: float = 0.5
+    ridge: float = 1000.0
+
+    def __post_init__(self) -> None:
+        if self.features not in ("patches", "roi_align"):
+            raise ValueError(f"features: expected patches or roi_align, got {self.features!r}")
+        if self.activation not in ("cosine", "average", "none"):
+            raise ValueError(f"activation: expected cosine, average or none, got {self.activation!r}")
+        for name in ("units", "hidden", "remembered", "pairs", "every", "long", "short", "best"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
+        if not 0 <= self.border < self.size / 2:
+            raise ValueError(f"border: expected less than half of size, {self.size}, got {self.border}")
+        if self.mined < self.pairs:
+            raise ValueError(f"mined: expected at least pairs, {self.pairs}, got {self.mined}")
+        if self.best > self.sampling.candidates:
+            raise ValueError(f"best: expected at most sampling.candidates, {self.sampling.candidates}, got {self.best}")
+        if self.activation == "none" and (self.coherence or self.compactness):
+            raise ValueError("activation: expected cosine or average, as coherence or compactness count, got none")
+        if not 0 <= self.negative <= self.positive <= 1:
+            raise ValueError(
+                f"negative, positive: expected overlaps in [0, 1], in order, got {self.negative}, {self.positive}"
+            )
+        for name in ("dropout", "momentum", "found"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name}: expected a number in [0, 1), got {getattr(self, name)}")
+        for name in ("margin", "coherence", "compactness", "weight_decay", "last_rate", "initial_std"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name}: expected at least 0, got {getattr(self, name)}")
+        for name in ("clip", "ridge"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name}: expected a positive number, got {getattr(self, name)}")
+        with torch.device("meta"):
+            vgg_m.VGGM(self.backbone).side(self.size)  # ValueError where nothing would be left
 
 
 def steps(config: Config) -> list[Step]:

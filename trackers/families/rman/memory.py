@@ -50,12 +50,6 @@ class Recollection:
         """Samples (n, D) of this frame, which follow the patches remembered now."""
         self.moments.append(Moment(tuple(self.patches), positives, negatives))
 
-    def thin(self, negatives: int) -> None:
-        """Keep no more negatives of the only frame that was collected."""
-        [moment] = self.moments
-        every = max(1, len(moment.negatives) // negatives)
-        self.moments[0] = moment._replace(negatives=moment.negatives[::every].clone())
-
     def draw(self, iterations: int, pairs: int, mined: int, rng: np.random.Generator) -> Draws:
         """What to learn from in so many iterations; every sample is drawn once before any is drawn again."""
         moments = list(self.moments)

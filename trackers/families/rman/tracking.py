@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from scipy.special import expit
 from torch import Tensor
 
 from trackers import boxes
 from trackers.families.rman import insight, network, sampling
 from trackers.families.rman.insight import Glance
 from trackers.families.rman.learning import Objective, learn
-from trackers.families.rman.memory import Recollection
+from trackers.families.rman.memory import Draws, Recollection
 from trackers.families.rman.regression import Regressor
 from trackers.families.rman.seeing import Maps, Patches
 from trackers.sequence import Image
@@ -24,6 +25,9 @@ from trackers.tracker import Contrast, Recalled, Tracker
 
 if TYPE_CHECKING:
     from trackers.families.rman import Config, Learning
+
+
+SEQUENCES = 8  # of remembered patches, in the first frame
 
 
 @dataclass
@@ -72,7 +76,7 @@ class RMAN(Tracker):
 
     @torch.no_grad()
     def initialize(self, lanes: Sequence[int], images: Sequence[Image], regions: np.ndarray) -> None:
-        own, drawn, targets = self.config, [], list(np.asarray(regions, float))
+        own, drawn, draws, targets = self.config, [], [], list(np.asarray(regions, float))
         for number, image, box in zip(lanes, images, targets, strict=True):
             dice = self.dice.setdefault(number, Dice.of(0, self.device))
             drawn.append(self._first(box, _size(image), dice.boxes))
@@ -81,15 +85,15 @@ class RMAN(Tracker):
             patch, around, positives, negatives = features.split([len(part) for part in parts])
             recollection = Recollection(own.remembered, own.long, own.short)
             recollection.remember(patch[0])
-            recollection.collect(positives, negatives)
+            every = max(1, len(negatives) // own.sampling.negatives)  # of the first frame as many as of any other
+            recollection.collect(positives, negatives[::every].clone())
+            draws.append(self._first_draws(positives, negatives, self.dice[number].boxes))
             regressor = Regressor.fit(around, parts[1], box, own.ridge) if len(around) else None
             past: deque[Glance] = deque(maxlen=own.remembered + 1)
             self.lanes[number] = Lane(box.copy(), self._heads(number, features.shape[1]), recollection, regressor, past)
-        self._learn(lanes, own.first)
+        self._learn(lanes, draws, own.first)
         for number, image in zip(lanes, images, strict=True):
-            lane = self.lanes[number]
-            lane.past.append(self._glance(lane, image))
-            lane.recollection.thin(own.sampling.negatives)  # of the first frame as many as of any other
+            self.lanes[number].past.append(self._glance(self.lanes[number], image))
 
     @torch.no_grad()
     def update(self, lanes: Sequence[int], images: Sequence[Image]) -> np.ndarray:
@@ -97,13 +101,14 @@ class RMAN(Tracker):
         here = [self.lanes[lane] for lane in lanes]
         candidates = [self._candidates(*one) for one in zip(lanes, here, images, strict=True)]
         seen = self.see(images, candidates, [lane.box for lane in here])
-        scores = self.scores(lanes, seen).softmax(2)[..., 1]  # (L, n)
+        # How much likelier the target is than background, as a logarithm: probabilities near 1 would be rounded to it.
+        scores = self.scores(lanes, seen).diff(dim=2)[..., 0]  # (L, n)
         best = scores.topk(own.best, 1)
         for lane, image, drawn, features, score, chosen in zip(
             here, images, candidates, seen, best.values.tolist(), best.indices, strict=True
         ):
             lane.step += 1
-            lane.lost = bool(np.mean(score) <= own.found)
+            lane.lost = bool(expit(score).mean() <= own.found)
             if not lane.lost:
                 some = drawn[chosen.cpu().numpy()]
                 if lane.regressor is not None:
@@ -113,7 +118,11 @@ class RMAN(Tracker):
         self._collect(lanes, images)
         due = [lane for lane, one in zip(lanes, here, strict=True) if one.step % own.every == 0]
         if due:
-            self._learn(due, own.update)
+            self._learn(
+                due,
+                [self._draws(self.lanes[lane].recollection, own.update, self.dice[lane].boxes) for lane in due],
+                own.update,
+            )
         return np.stack([lane.box for lane in here])
 
     def scores(self, lanes: Sequence[int], seen: Sequence[Tensor]) -> Tensor:
@@ -220,7 +229,20 @@ class RMAN(Tracker):
                 recollection.collect(*features[1:].split([len(part) for part in parts[1:]]))
             recollection.remember(features[0])
 
-    def _learn(self, lanes: Sequence[int], learning: Learning) -> None:
+    def _first_draws(self, positives: Tensor, negatives: Tensor, rng: np.random.Generator) -> Draws:
+        """Sequence samples of the first frame: what each follows are patches drawn from its positives."""
+        own, count = self.config, SEQUENCES
+        first = Recollection(own.remembered, count, count)
+        for some, others in zip(positives.tensor_split(count), negatives.tensor_split(count), strict=True):
+            for number in rng.integers(len(positives), size=own.remembered):
+                first.patches.append(positives[number])
+            first.collect(some, others)
+        return self._draws(first, own.first, rng)
+
+    def _draws(self, recollection: Recollection, learning: Learning, rng: np.random.Generator) -> Draws:
+        return recollection.draw(learning.iterations, self.config.pairs, self.config.mined, rng)
+
+    def _learn(self, lanes: Sequence[int], draws: Sequence[Draws], learning: Learning) -> None:
         own = self.config
         objective = Objective(
             learning.learning_rate,
@@ -233,10 +255,6 @@ class RMAN(Tracker):
             own.clip,
             own.last_rate,
         )
-        draws = [
-            self.lanes[lane].recollection.draw(learning.iterations, own.pairs, own.mined, self.dice[lane].boxes)
-            for lane in lanes
-        ]
         with torch.enable_grad():
             learnt = learn(
                 [self.lanes[lane].heads for lane in lanes],
