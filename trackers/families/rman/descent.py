@@ -41,30 +41,20 @@ class Layer:
     def __call__(self, numbers: Tensor) -> Tensor:
         """W x of rows of these numbers (L, n): (L, n, G)."""
         lanes = torch.arange(len(numbers), device=numbers.device)[:, None]
-        start = self.projected[lanes, numbers] * (1 + self.share)
+        start = self.projected[lanes, numbers].mul_(1 + self.share)
         if not self.size:
             return start
-        products = self.products[lanes, numbers, : self.size]
-        return torch.baddbmm(start, products, self.coefficients[:, : self.size])
+        return start.baddbmm_(self.products[lanes, numbers, : self.size], self.coefficients[:, : self.size])
 
     def enter(self, numbers: Tensor) -> None:
-        """Rows of these numbers (L, n) are about to be in minibatches."""
-        lanes = torch.arange(len(numbers), device=numbers.device)[:, None]
-        new = self.place[lanes, numbers] < 0  # (L, n)
-        count = int(new.sum(1).max())
-        if not count:
-            return
-        chosen = (
-            (~new).int().argsort(dim=1, stable=True)[:, :count]
-        )  # those of the other lanes may enter twice: no harm
-        numbers = numbers.gather(1, chosen)
-        slots = torch.arange(self.size, self.size + count, device=numbers.device).expand_as(numbers)
-        known = self.place.gather(1, numbers)
-        self.place.scatter_(1, numbers, torch.where(known < 0, slots, known))
-        for lane, (rows, some) in enumerate(zip(self.rows, numbers, strict=True)):
-            self.products[lane, : len(rows), self.size : self.size + count] = rows @ rows[some].mT
-        self.entered[:, self.size : self.size + count] = numbers
-        self.size += count
+        """Rows of these numbers (L, n) are about to be in minibatches; those that have entered are left as they are."""
+        new = [own[place[own] < 0].unique() for own, place in zip(numbers, self.place, strict=True)]
+        for lane, (rows, some) in enumerate(zip(self.rows, new, strict=True)):
+            slots = slice(self.size, self.size + len(some))
+            self.place[lane, some] = torch.arange(slots.start, slots.stop, device=some.device)
+            self.products[lane, : len(rows), slots] = rows @ rows[some].mT
+            self.entered[lane, slots] = some
+        self.size += max(map(len, new))  # slots that a lane has no row for keep coefficients of 0
 
     def square(self, numbers: Tensor, slopes: Tensor) -> Tensor:
         """Squared norm (L,) of the gradient of W that slopes (L, n, G) of the projections of these rows make."""
@@ -79,7 +69,8 @@ class Layer:
         lanes = torch.arange(len(numbers), device=numbers.device)[:, None]
         c, v = self.coefficients[:, : self.size], self.velocities[:, : self.size]
         v.mul_(self.momentum).add_(c, alpha=self.decay)
-        v.index_put_((lanes, self.place[lanes, numbers]), slopes, accumulate=True)
+        places = self.place[lanes, numbers] + lanes * self.velocities.shape[1]
+        self.velocities.flatten(0, 1).index_add_(0, places.flatten(), slopes.flatten(0, 1))
         c.sub_(v, alpha=rate)
         self.velocity = self.momentum * self.velocity + self.decay * (1 + self.share)
         self.share -= rate * self.velocity

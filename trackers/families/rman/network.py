@@ -74,7 +74,7 @@ def memorize(heads: Heads, projected: Tensor) -> Memory:
     hidden = cell = projected.new_zeros(*projected.shape[:2], units)
     states = []
     for step in projected.unbind(2):  # (L, F, G)
-        hidden, cell = _lstm(heads, step, hidden, cell)
+        hidden, cell = _lstm(step + _passed(heads, hidden), cell)
         states.append(hidden)
     return Memory(torch.stack(states, 2), cell)
 
@@ -88,7 +88,8 @@ def look(heads: Heads, projected: Tensor, memory: Memory | None, of: Tensor, act
     if memory is None or memory.cell is None:
         current = F.relu(projected + heads["input.bias"][:, None])
     else:
-        current, _ = _lstm(heads, projected, _of(memory.states[:, :, -1], of), _of(memory.cell, of))
+        passed = _passed(heads, memory.states[:, :, -1])  # made once a sequence, not once a sample: (L, F, G)
+        current, _ = _lstm(projected + _of(passed, of), _of(memory.cell, of))
     if memory is None or activation == "none":
         return States(current, None, current, None)
     states = _of(memory.states, of)  # (L, N, K, U)
@@ -121,10 +122,14 @@ def combined(weights: Tensor, states: Tensor) -> Tensor:
     return (weights[..., None, :] @ states)[..., 0, :]
 
 
-def _lstm(heads: Heads, projected: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
-    """One step: (L, N, G), (L, N, U), (L, N, U) -> h, c (L, N, U)."""
-    recurrent = torch.bmm(hidden, heads["recurrent.weight"].mT)
-    i, f, g, o = (projected + recurrent + heads["input.bias"][:, None]).chunk(4, 2)
+def _passed(heads: Heads, hidden: Tensor) -> Tensor:
+    """What the last states (L, N, U) add to an LSTM's gates: (L, N, G)."""
+    return torch.baddbmm(heads["input.bias"][:, None], hidden, heads["recurrent.weight"].mT)
+
+
+def _lstm(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+    """One step: (L, N, G), (L, N, U) -> h, c (L, N, U)."""
+    i, f, g, o = gates.chunk(4, 2)
     cell = f.sigmoid() * cell + i.sigmoid() * g.tanh()
     return o.sigmoid() * cell.tanh(), cell
 
@@ -137,5 +142,5 @@ def _of(values: Tensor, of: Tensor) -> Tensor:
     """Of each lane those of these numbers: (L, F, ...), (L, N) -> (L, N, ...)."""
     if values.shape[1] == 1:
         return values.expand(-1, of.shape[1], *values.shape[2:])
-    lanes = torch.arange(len(values), device=values.device)[:, None]
-    return values[lanes, of]
+    numbers = of + values.shape[1] * torch.arange(len(values), device=values.device)[:, None]
+    return values.flatten(0, 1).index_select(0, numbers.flatten()).unflatten(0, of.shape)
