@@ -69,8 +69,10 @@ def attention(see: Patches, glance: Glance, activation: str) -> np.ndarray:
         [slopes] = torch.autograd.grad(score.sum(), [pixels])
     found = slopes[0].abs().amax(0).float().cpu().numpy()  # (S, S)
     height, width = glance.image.shape[:2]
-    x, y, w, h = enlarged(glance.box, see.size, see.border)
-    to_patch = np.array([[see.size / w, 0, -x * see.size / w], [0, see.size / h, -y * see.size / h]])
+    around = enlarged(glance.box, see.size, see.border)
+    scale = see.size / around[2:]
+    start = (0.5 - around[:2]) * scale - 0.5  # where the centre of the image's first pixel is, in those of the patch
+    to_patch = np.column_stack([np.diag(scale), start])
     return cv2.warpAffine(found, to_patch, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
 
 
