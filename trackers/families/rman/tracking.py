@@ -76,7 +76,7 @@ class RMAN(Tracker):
 
     @torch.no_grad()
     def initialize(self, lanes: Sequence[int], images: Sequence[Image], regions: np.ndarray) -> None:
-        own, drawn, draws, targets = self.config, [], [], list(np.asarray(regions, float))
+        own, drawn, draws, targets = self.config, [], [], [_of_a_pixel(box) for box in np.asarray(regions, float)]
         for number, image, box in zip(lanes, images, targets, strict=True):
             dice = self.dice.setdefault(number, Dice.of(0, self.device))
             drawn.append(self._first(box, _size(image), dice.boxes))
@@ -108,7 +108,7 @@ class RMAN(Tracker):
             here, images, candidates, seen, best.values.tolist(), best.indices, strict=True
         ):
             lane.step += 1
-            lane.lost = bool(expit(score).mean() <= own.found)
+            lane.lost = not expit(score).mean() > own.found  # nor is it where the score is no number
             if not lane.lost:
                 some = drawn[chosen.cpu().numpy()]
                 if lane.regressor is not None:
@@ -264,6 +264,12 @@ class RMAN(Tracker):
             )
         for lane, heads in zip(lanes, learnt, strict=True):
             self.lanes[lane].heads = heads
+
+
+def _of_a_pixel(box: np.ndarray) -> np.ndarray:
+    """A box (4,) whose sides are a pixel at least: what is smaller cannot be enlarged to a patch."""
+    sides = box[2:].clip(min=1)
+    return np.concatenate([box[:2] + (box[2:] - sides) / 2, sides])
 
 
 def _size(image: Image) -> tuple[int, int]:
