@@ -61,11 +61,7 @@ class Lesson:
         self.of = torch.stack([_padded(one.of, rows) for one in draws]).to(device)  # (L, R)
         self.positives = torch.stack([one.positives for one in draws], 1).to(device)  # (T, L, N)
         self.candidates = torch.stack([one.candidates for one in draws], 1).to(device)  # (T, L, M)
-        self.rest = {
-            name: torch.stack([own[name] for own in heads]).requires_grad_()
-            for name in heads[0]
-            if name != network.PROJECTION
-        }
+        self.rest = {name: _stacked([own[name] for own in heads]) for name in heads[0] if name != network.PROJECTION}
         self.velocities = {name: torch.zeros_like(parameter) for name, parameter in self.rest.items()}
         remembers = objective.activation != "none" or "recurrent.weight" in self.rest
         patches = torch.arange(max(one.patches for one in draws) if remembers else 0)
@@ -127,8 +123,10 @@ class Lesson:
 
     def _step(self, numbers: Tensor, slopes: Tensor, gradients: dict[str, Tensor]) -> None:
         own = self.objective
-        squares = [gradient.flatten(1).square().sum(1) for gradient in gradients.values()]
-        norm = (self.layer.square(numbers, slopes) + torch.stack(squares).sum(0)).sqrt()  # (L,)
+        norms = [
+            torch.linalg.vector_norm(gradient, dim=tuple(range(1, gradient.ndim))) for gradient in gradients.values()
+        ]
+        norm = (self.layer.square(numbers, slopes) + torch.stack(norms).square().sum(0)).sqrt()  # (L,)
         factor = (own.clip / norm.clamp(min=1e-6)).clamp(max=1)
         self.layer.step(numbers, slopes * factor[:, None, None], own.rate)
         with torch.no_grad():
@@ -151,6 +149,13 @@ class Lesson:
         ]
         first, second = ((torch.stack(some) >= share) / (1 - share) for some in drawn)
         return first, second
+
+
+def _stacked(parameters: Sequence[Tensor]) -> Tensor:
+    """(L, ...) to be learnt: weights column by column in memory, as their gradients come."""
+    if parameters[0].ndim == 1:
+        return torch.stack(tuple(parameters)).requires_grad_()
+    return torch.stack([weights.T for weights in parameters]).mT.requires_grad_()
 
 
 def _padded(numbers: Tensor, length: int) -> Tensor:

@@ -70,10 +70,10 @@ def memorize(heads: Heads, projected: Tensor) -> Memory:
     """The memory generator on remembered patches, from the oldest to the newest: projections (L, F, K, G)."""
     if "recurrent.weight" not in heads:
         return Memory(F.relu(projected + heads["input.bias"][:, None, None]), None)
-    units = heads["recurrent.weight"].shape[-1]
-    hidden = cell = projected.new_zeros(*projected.shape[:2], units)
-    states = []
-    for step in projected.unbind(2):  # (L, F, G)
+    first, *others = projected.unbind(2)  # (L, F, G)
+    hidden, cell = _lstm(first + heads["input.bias"][:, None], projected.new_zeros(()))
+    states = [hidden]
+    for step in others:
         hidden, cell = _lstm(step + _passed(heads, hidden), cell)
         states.append(hidden)
     return Memory(torch.stack(states, 2), cell)
