@@ -143,7 +143,7 @@ class Config:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
         if not 0 <= self.border < self.size / 2:
-            raise ValueError(f"border: expected less than half of size, {self.size}, got {self.border}")
+            raise ValueError(f"border: expected at least 0 and less than half of size, {self.size}, got {self.border}")
         if self.mined < self.pairs:
             raise ValueError(f"mined: expected at least pairs, {self.pairs}, got {self.mined}")
         if self.best > self.sampling.candidates:

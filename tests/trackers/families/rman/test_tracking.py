@@ -40,7 +40,7 @@ def assert_same(found, expected, atol=0.0):
         np.testing.assert_allclose(found[run], expected[run], atol=atol, rtol=0, err_msg=str(run))
 
 
-@pytest.mark.parametrize("features", ["roi_align", "patches"])
+@both
 def test_it_follows_a_target(features, make, film):
     """What was learnt in the first frame finds the target where it went, better than a box that stands still."""
     films = [film(seed) for seed in range(3)]
@@ -60,7 +60,7 @@ def test_so_do_its_parts(variant, make, film):
 
 def test_draws_are_by_seed(make, film):
     """The same seed gives the same boxes, another one other boxes, from the first step on."""
-    films = [film(0), film(1)]
+    films = [film(0, length=4), film(1, length=4)]
     first, again, other = (boxes(make(**BRIEF), films, seed=seed) for seed in (1, 1, 2))
     assert_same(again, first)
     for run in first:
@@ -69,10 +69,10 @@ def test_draws_are_by_seed(make, film):
 
 @both
 def test_lanes_do_not_meet(features, make, film):
-    """One lane and eight, and three that are filled again in another order, give the same boxes to 1e-3 pixels."""
-    films = [film(seed, length=3 + seed % 3) for seed in range(5)]
+    """One lane and eight, and two that are filled again in another order, give the same boxes to 1e-3 pixels."""
+    films = [film(seed, length=3 + seed % 2) for seed in range(4)]
     alone = boxes(make(features=features, **BRIEF), films, lanes=1)
-    for lanes, order in ((8, 1), (3, -1)):
+    for lanes, order in ((8, 1), (2, -1)):
         assert_same(boxes(make(features=features, **BRIEF), films[::order], lanes), alone, 1e-3)
 
 
@@ -98,7 +98,7 @@ def test_a_start_leaves_other_lanes_alone(make, film):
         tracker = make(**BRIEF)
         start(tracker, [4], [one], [7])
         said = []
-        for t in range(1, len(one)):
+        for t in range(1, 5):
             if disturbed:
                 start(tracker, [t % 3], [other])
             said.append(tracker.update([4], [one.frames[t]])[0])
