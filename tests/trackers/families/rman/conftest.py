@@ -67,9 +67,9 @@ def make(small, colours):
 
 @pytest.fixture(scope="session")
 def film():
-    """A red chequered square that moves over grey noise; with a jump, half-way, to the other end of the image."""
+    """A red chequered square that moves over grey noise; in frame `jumps` it jumps to the other end of the image."""
 
-    def made(seed=0, length=6, size=(96, 72), side=24, step=4.0, jumps=False):
+    def made(seed=0, length=6, size=(96, 72), side=24, step=4.0, jumps=None):
         rng, name = np.random.default_rng(seed), f"film-{seed}"
         ground = rng.integers(90, 166, (size[1], size[0], 3)).astype(np.uint8)
         colours = np.array([[230, 30, 60], [160, 20, 20]], np.uint8)
@@ -78,8 +78,8 @@ def film():
         start = rng.uniform(0, 1, 2) * room
         move = step * np.where(start > room / 2, [-1, -0.6], [1, 0.6])
         corners = np.rint(start + np.arange(length)[:, None] * move).clip(0, room).astype(int)
-        if jumps:
-            corners[length // 2 :] = room - corners[length // 2 :]
+        if jumps is not None:
+            corners[jumps:] = room - corners[jumps:]
         frames = np.stack([ground] * length)
         for frame, (x, y) in zip(frames, corners, strict=True):
             frame[y : y + side, x : x + side] = target

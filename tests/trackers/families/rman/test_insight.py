@@ -218,7 +218,7 @@ def test_the_distractor_looks_most_like_the_target(make, film):
 
 def test_asking_changes_nothing(make, film):
     """With all asked after each step, the boxes are those of a run in which nobody asks."""
-    films = [film(seed) for seed in range(2)]
+    films = [film(seed, length=4) for seed in range(2)]
 
     def ask(sequence, t, tracker, lane):
         for question in (tracker.recalled, tracker.attention, tracker.contrast):
