@@ -23,6 +23,7 @@ from trackers.families.rman import Config, Learning, network, sampling
 from trackers.sequence import Image
 
 BATCH = 256  # patches that are looked at together
+SEQUENCES = 8  # of remembered patches, in the first frame
 
 
 class Samples(NamedTuple):
@@ -192,12 +193,14 @@ class Port:
         anywhere = partial(sampling.whole, self.box, scale=1.2, aspect=1.1, size=size, rng=rng)
         background = [sampling.overlapping(draw, self.box, half, high=config.negative) for draw in (far, anywhere)]
         positives, negatives = self.samples(image, near), self.samples(image, np.concatenate(background))
-        self.positives, self.negatives = deque([positives], config.long), deque([negatives], config.short)
 
         self.regress = ridge(self.features(image, around), around, self.box, config.ridge)
+        first, others = self.in_sequences(positives.features, negatives.features)
+        turns = self.turns(config.first, first, others)
         self.head = self.new_head()
-        self.learn(config.first)
-        self.negatives[0] = negatives.pick(np.arange(0, 2 * half, max(1, 2 * half // config.sampling.negatives)))
+        self.learn(config.first, first, others, turns)
+        kept = negatives.pick(np.arange(0, 2 * half, max(1, 2 * half // config.sampling.negatives)))
+        self.positives, self.negatives = deque([positives], config.long), deque([kept], config.short)
 
     def update(self, image: Image) -> np.ndarray:
         """Find the target (Section IV-B), keep samples of it, and learn from them every so many frames (IV-C)."""
@@ -219,7 +222,8 @@ class Port:
             self.negatives.append(self.samples(image, background))
         self.memory.append(self.features(image, self.box[None])[0])
         if self.frame % config.every == 0:
-            self.learn(config.update)
+            positives, negatives = joined(self.positives), joined(self.negatives)
+            self.learn(config.update, positives, negatives, self.turns(config.update, positives, negatives))
         return self.box
 
     def new_head(self) -> Head:
@@ -242,20 +246,33 @@ class Port:
         features, remembered = self.features(image, boxes), torch.stack(list(self.memory))
         return Samples(features, remembered[None], torch.zeros(len(boxes), dtype=torch.int64))
 
+    def in_sequences(self, positives: Tensor, negatives: Tensor) -> tuple[Samples, Samples]:
+        """Those of the first frame, (N, D) each: what they follow are patches drawn from the positives."""
+        parts = [some.tensor_split(SEQUENCES) for some in (positives, negatives)]
+        drawn = [self.rng.integers(len(positives), size=self.config.remembered) for _ in range(SEQUENCES)]
+        remembered = torch.stack([positives[torch.from_numpy(numbers)] for numbers in drawn])  # (F, K, D)
+        first, others = (
+            Samples(features, remembered, torch.arange(SEQUENCES).repeat_interleave(torch.tensor([*map(len, some)])))
+            for features, some in zip((positives, negatives), parts, strict=True)
+        )
+        return first, others
+
     @torch.no_grad()
     def scores(self, samples: Samples) -> Tensor:
         """Logits (N, 2) of background and target."""
         self.head.eval()
         return self.head(samples).logits
 
-    def learn(self, learning: Learning) -> None:
-        """So many iterations, on the samples that are kept."""
-        config, iterations = self.config, learning.iterations
-        descent = optimizer(self.head, config, learning.learning_rate)
-        positives, negatives = joined(self.positives), joined(self.negatives)
-        near = in_turn(len(positives.of), iterations * config.pairs, self.rng)
-        far = in_turn(len(negatives.of), iterations * config.mined, self.rng)
-        for some, others in zip(near.reshape(iterations, -1), far.reshape(iterations, -1), strict=True):
+    def turns(self, learning: Learning, positives: Samples, negatives: Samples) -> list[np.ndarray]:
+        """Which of them each iteration learns from, and which it mines: (T, N), (T, M)."""
+        kinds = (positives, self.config.pairs), (negatives, self.config.mined)
+        iterations = learning.iterations
+        return [in_turn(len(some.of), iterations * each, self.rng).reshape(iterations, -1) for some, each in kinds]
+
+    def learn(self, learning: Learning, positives: Samples, negatives: Samples, turns: list[np.ndarray]) -> None:
+        """So many iterations, on these samples."""
+        descent = optimizer(self.head, self.config, learning.learning_rate)
+        for some, others in zip(*turns, strict=True):
             self.iteration(descent, positives.pick(some), negatives.pick(others))
 
     def iteration(self, descent: torch.optim.Optimizer, positives: Samples, negatives: Samples) -> dict[str, Tensor]:

@@ -29,7 +29,8 @@ K, ALPHA = 2.0, 1e-4  # of the normalization; alpha is not divided by the 5 chan
 LEAST = 75  # pixels that one response sees
 BESIDE = ("conv4", "conv5", "fc", "layers.fc", "branches")  # how the names of layers begin that are left out
 MATLAB = b"MATLAB"  # what its files begin with
-CHUNK = 8 * 107**2  # pixels of images whose responses a processor's cache holds
+CHUNK = 16 * 107**2  # pixels of images whose responses a processor's cache holds
+MANY = 4  # times as many images, for conv3: its inputs are small, its weights large
 
 Normalize = Callable[[Tensor, float, float], Tensor]
 
@@ -96,7 +97,9 @@ class VGGM(nn.Module):
         N, _, H, W = images.shape
         few = max(1, CHUNK // (H * W))
         if few < N:
-            return torch.cat([self._conv3(some, stride) for some in images.split(few)])
+            first = (self._first(some, normalize_) for some in images.split(few))
+            second = torch.cat([self._second(some, normalize_, stride) for some in first])
+            return torch.cat([self._third(some, stride) for some in second.split(MANY * few)])
         # pool1 row by row: 11 rows of pixels give one, 4 more the next.
         high = max(1, CHUNK // (4 * N * W))
         strips = [images[:, :, 4 * top : 4 * (top + high) + 7] for top in range(0, (H - 7) // 4, high)]

@@ -27,10 +27,11 @@ TINY = Config(
     first=Learning(15, 0.1),
     update=Learning(3, 3e-2),
 )
+VARIED = "features", "recurrent", "activation", "coherence", "compactness"
 VARIANTS = {
     "RMAN": {},
-    "Baseline": {"recurrent": False, "activation": "none"},
-    "Baseline+LSTM": {"activation": "none"},
+    "Baseline": {"recurrent": False, "activation": "none", "coherence": 0.0, "compactness": 0.0},
+    "Baseline+LSTM": {"activation": "none", "coherence": 0.0, "compactness": 0.0, "first": Learning(40, 0.1)},
     "Baseline+MAL": {"recurrent": False, "coherence": 0.1},
     "Baseline+LSTM+APL": {"activation": "average"},
 }
@@ -81,8 +82,7 @@ def test_the_port_says_what_the_tracker_says(variant):
 def test_what_is_measured(monkeypatch):
     """Each way has its first frame and its later ones against the port, with the issue's targets; then many lanes."""
     variants = {
-        name: replace(TINY, features=one.features, recurrent=one.recurrent, activation=one.activation)
-        for name, one in rman.VARIANTS.items()
+        name: replace(TINY, **{field: getattr(one, field) for field in VARIED}) for name, one in rman.VARIANTS.items()
     }
     monkeypatch.setattr(rman, "PAPERS", TINY)
     monkeypatch.setattr(rman, "VARIANTS", variants)
