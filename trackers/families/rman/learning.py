@@ -68,11 +68,10 @@ class Lesson:
         # In place of patches that a lane lacks it has its last one: it may have no other rows.
         own = [patches.clamp(max=one.patches - 1) for one in draws]
         self.patches = torch.stack(own).to(device)  # (L, U)
-        early = torch.cat([self.patches, self.positives.transpose(0, 1).flatten(1)], 1)  # (L, U + T N)
-        most = early.shape[1] + self.positives.shape[0] * self.positives.shape[2]
+        most = len(patches) + 2 * self.positives.shape[0] * self.positives.shape[2]
         first = [own[network.PROJECTION] for own in heads]
         self.layer = Layer(first, [one.rows for one in draws], most, objective.momentum, objective.decay)
-        self.layer.enter(early)  # at once, as they are known: one product instead of many
+        self.layer.enter(self.patches)
 
     @torch.no_grad()
     def mined(self, iteration: int) -> Tensor:
