@@ -92,13 +92,15 @@ def look(heads: Heads, projected: Tensor, memory: Memory | None, of: Tensor, act
         current, _ = _lstm(projected + _of(passed, of), _of(memory.cell, of))
     if memory is None or activation == "none":
         return States(current, None, current, None)
-    states = _of(memory.states, of)  # (L, N, K, U)
-    weights = cosine(current, states)  # theta (L, N, K): Eq. 1
-    if activation == "average":
-        activated = states.mean(2)
-    else:
-        activated = combined(weights, states)  # h~_T (L, N, U): Eq. 2
-    reference = combined(weights.softmax(2), states)  # a_T (L, N, U): Eq. 4
+    # Of all states, as they are few, the weights of those that each sample follows: others count 0.
+    states, count = memory.states.flatten(1, 2), memory.states.shape[2]  # (L, F K, U), K
+    own = of[..., None] * count + torch.arange(count, device=of.device)  # (L, N, K)
+    alike = cosine(current, states)  # (L, N, F K)
+    weights = alike.gather(2, own)  # theta (L, N, K): Eq. 1
+    activating = weights if activation == "cosine" else torch.full_like(weights, 1 / count)
+    none = torch.zeros_like(alike)
+    activated = none.scatter(2, own, activating) @ states  # h~_T (L, N, U): Eq. 2
+    reference = none.scatter(2, own, weights.softmax(2)) @ states  # a_T (L, N, U): Eq. 4
     return States(current, weights, torch.cat([activated, current], 2), reference)
 
 
@@ -111,15 +113,9 @@ def classify(heads: Heads, temporal: Tensor, kept: tuple[Tensor, Tensor] | None 
 
 
 def cosine(current: Tensor, states: Tensor) -> Tensor:
-    """Eq. 1: of (..., U) with each of (..., K, U), in [-1, 1]; 0 where either is 0."""
-    product = (states @ current[..., None])[..., 0]
-    norms = current.norm(dim=-1, keepdim=True) * states.norm(dim=-1)
-    return product / norms.clamp(min=1e-8)
-
-
-def combined(weights: Tensor, states: Tensor) -> Tensor:
-    """Eq. 2: the sum of states (..., K, U) by their weights (..., K)."""
-    return (weights[..., None, :] @ states)[..., 0, :]
+    """Eq. 1: of each of (..., N, U) with each of (..., M, U), (..., N, M) in [-1, 1]; 0 where either is 0."""
+    norms = current.norm(dim=-1)[..., None] * states.norm(dim=-1)[..., None, :]
+    return current @ states.mT / norms.clamp(min=1e-8)
 
 
 def _passed(heads: Heads, hidden: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from trackers.families.rman import network
-from trackers.families.rman.network import classify, combined, cosine, look, memorize
+from trackers.families.rman.network import Memory, classify, cosine, look, memorize
 
 PLAIN = {"input.bias": torch.zeros(1, 2)}  # a fully connected layer in the LSTM's place: states are what is projected
 ONE = torch.zeros(1, 1, dtype=torch.long)  # the only sample, after the only sequence
@@ -36,10 +36,11 @@ def test_activation_by_hand():
 
 def test_states_that_point_elsewhere_count_less_than_nothing():
     """Cosines are in [-1, 1], whatever the lengths; opposite states are taken off."""
-    current, states = torch.tensor([1.0, 0, 0]), torch.tensor([[-2.0, 0, 0], [0, 7, 0], [1e-3, 0, 0]])
-    weights = cosine(current, states)
-    torch.testing.assert_close(weights, torch.tensor([-1.0, 0, 1]))
-    torch.testing.assert_close(combined(weights, states), torch.tensor([2.001, 0, 0]))
+    current, others = torch.tensor([[1.0, 0]]), torch.tensor([[-2.0, 0], [0, 7], [1e-3, 0]])
+    torch.testing.assert_close(cosine(current, others), torch.tensor([[-1.0, 0, 1]]))
+    recurrent = Memory(torch.tensor([[[[-2.0, 0], [1e-3, 0]]]]), None)
+    states = look(PLAIN, torch.tensor([[[1.0, 0]]]), recurrent, ONE, "cosine")
+    torch.testing.assert_close(states.temporal, torch.tensor([[[2.001, 0, 1, 0]]]))
 
 
 def test_nothing_is_like_nothing():
@@ -49,9 +50,9 @@ def test_nothing_is_like_nothing():
     states = seen((-3, -4), (4, 3), (0, 5))
     assert states.weights.tolist() == [[[0, 0]]] and states.temporal.tolist() == [[[0, 0, 0, 0]]]
     torch.testing.assert_close(states.reference, torch.tensor([[[2.0, 4]]]))
-    nothing = torch.zeros(2, requires_grad=True)
+    nothing = torch.zeros(1, 2, requires_grad=True)
     cosine(nothing, torch.zeros(3, 2)).sum().backward()
-    assert nothing.grad.tolist() == [0, 0]
+    assert nothing.grad.tolist() == [[0, 0]]
 
 
 def test_average_pooling_asks_no_cosine():
@@ -89,7 +90,8 @@ def test_the_memory_generator_is_torchs_lstm():
     found = look(own, samples @ own["input.weight"].mT, memory, of, "cosine")
     current, _ = cell(samples[0], tuple(state[of[0]] for state in hidden))
     torch.testing.assert_close(found.current[0], current, rtol=0, atol=1e-6)
-    torch.testing.assert_close(found.weights[0], cosine(current, torch.stack(states, 1)[of[0]]), rtol=0, atol=1e-6)
+    alike = cosine(current[:, None], torch.stack(states, 1)[of[0]])[:, 0]
+    torch.testing.assert_close(found.weights[0], alike, rtol=0, atol=1e-6)
 
 
 def test_the_classifier_by_hand():
