@@ -32,12 +32,14 @@ SEQUENCES = 8  # of remembered patches, in the first frame
 
 @dataclass
 class Lane:
-    """One video in flight. box: (4,) of the target. lost: whether it was not found in the last frame.
+    """One video in flight. box: (4,) of the target, around which it is looked for next. refined: the box that is said.
 
-    past: the last K + 1 steps, the first frame among them, for those who look into it.
+    lost: whether the target was not found in the last frame. past: the last K + 1 steps, the first frame among them,
+    for those who look into it.
     """
 
     box: np.ndarray
+    refined: np.ndarray
     heads: network.Heads
     recollection: Recollection
     regressor: Regressor | None
@@ -90,7 +92,9 @@ class RMAN(Tracker):
             draws.append(self._first_draws(positives, negatives, self.dice[number].boxes))
             regressor = Regressor.fit(around, parts[1], box, own.ridge) if len(around) else None
             past: deque[Glance] = deque(maxlen=own.remembered + 1)
-            self.lanes[number] = Lane(box.copy(), self._heads(number, features.shape[1]), recollection, regressor, past)
+            self.lanes[number] = Lane(
+                box.copy(), box.copy(), self._heads(number, features.shape[1]), recollection, regressor, past
+            )
         self._learn(lanes, draws, own.first)
         for number, image in zip(lanes, images, strict=True):
             self.lanes[number].past.append(self._glance(self.lanes[number], image))
@@ -111,9 +115,10 @@ class RMAN(Tracker):
             lane.lost = not expit(score).mean() > own.found  # nor is it where the score is no number
             if not lane.lost:
                 some = drawn[chosen.cpu().numpy()]
+                lane.box = some.mean(0)
                 if lane.regressor is not None:
                     some = lane.regressor(features[chosen], some)
-                lane.box = boxes.inside(some.mean(0), *_size(image))
+                lane.refined = boxes.inside(some.mean(0), *_size(image))
             lane.past.append(self._glance(lane, image))
         self._collect(lanes, images)
         due = [lane for lane, one in zip(lanes, here, strict=True) if one.step % own.every == 0]
@@ -123,7 +128,7 @@ class RMAN(Tracker):
                 [self._draws(self.lanes[lane].recollection, own.update, self.dice[lane].boxes) for lane in due],
                 own.update,
             )
-        return np.stack([lane.box for lane in here])
+        return np.stack([lane.refined for lane in here])
 
     def scores(self, lanes: Sequence[int], seen: Sequence[Tensor]) -> Tensor:
         """Scores (L, n, 2) of background and target of features (n, D) in each lane, after what it remembers."""
