@@ -32,12 +32,13 @@ class Pretraining:
     """Adam on cross entropy. held_out: of so many images one, by which accuracy is measured and nothing learnt.
 
     background: share of patches without an object. shift, scale: of boxes against their objects: in shares of the
-    sides, and a factor, at most.
+    sides, and a factor, at most. light: how much darker or brighter half of the patches are made, at most, as a share.
     """
 
     background: float = 0.5
     shift: float = 0.1
     scale: float = 1.2
+    light: float = 0.0
     held_out: int = 10
     training: Training = field(
         default_factory=lambda: Training(batch=50, updates_per_epoch=1000, epochs=20, patience=20, learning_rate=1e-4)
@@ -50,6 +51,8 @@ class Pretraining:
             raise ValueError(f"shift: expected a share in [0, 0.5), got {self.shift}")
         if not 1 <= self.scale < 2:
             raise ValueError(f"scale: expected a factor in [1, 2), got {self.scale}")
+        if not 0 <= self.light < 1:
+            raise ValueError(f"light: expected a share in [0, 1), got {self.light}")
         if self.held_out < 2:
             raise ValueError(f"held_out: expected at least 2, got {self.held_out}")
 
@@ -107,7 +110,8 @@ def pretrain(
 
     def batch(update: int) -> tuple[Tensor, Tensor]:
         rng = np.random.default_rng((seed, update))
-        return look(rng.choice(learning, training.batch), rng)
+        patches, classes = look(rng.choice(learning, training.batch), rng)
+        return lit(patches, settings.light, rng), classes
 
     def costs(patches: Tensor, classes: Tensor) -> dict[str, Tensor]:
         return {"loss": F.cross_entropy(model(patches), classes)}
@@ -147,6 +151,19 @@ def draw(
             overlaps = iou(candidates[:, None], objects).max(1)  # (TRIES,)
             boxes[i] = candidates[np.argmax(overlaps < APART) if overlaps.min() < APART else np.argmin(overlaps)]
     return boxes, classes
+
+
+def lit(patches: Tensor, light: float, rng: np.random.Generator) -> Tensor:
+    """Patches (B, 3, S, S) in 0..255, half of them in another light.
+
+    They are multiplied by a number in [1 - light, 1 + light], and up to 100 times `light` grey levels are added.
+    """
+    if not light:
+        return patches
+    chosen = rng.random(len(patches)) < 0.5
+    change = light * chosen[:, None] * rng.uniform(-1, 1, (len(patches), 2)) * (1.0, 100.0)  # (B, 2)
+    gain, offset = torch.from_numpy(change).to(patches)[:, :, None, None, None].unbind(1)
+    return (patches * (1 + gain) + offset).clamp(0, 255)
 
 
 def moved(box: np.ndarray, shift: float, scale: float, count: int, rng: np.random.Generator) -> np.ndarray:
