@@ -24,6 +24,7 @@ from trackers.sequence import Image
 
 BATCH = 256  # patches that are looked at together
 SEQUENCES = 8  # of remembered patches, in the first frame
+NORM = 20.0  # of features, for the box regression
 
 
 class Samples(NamedTuple):
@@ -180,7 +181,8 @@ class Port:
     def initialize(self, image: Image, region: np.ndarray) -> None:
         """Learn head and box regressor from the first frame (Section IV-A)."""
         config, size, rng = self.config, image.shape[1::-1], self.rng
-        self.box, self.frame, self.found = np.asarray(region, float), 0, True
+        self.box = self.refined = np.asarray(region, float)
+        self.frame, self.found = 0, True
         [target] = self.features(image, self.box[None])
         self.memory = deque([target] * config.remembered, config.remembered)
 
@@ -213,8 +215,9 @@ class Port:
         best = self.scores(seen).softmax(1)[:, 1].topk(config.best)
         self.found = best.values.mean().item() > config.found
         if self.found:
-            refined = self.regress(seen.features[best.indices], candidates[best.indices.numpy()])
-            self.box = inside(refined.mean(0), *size)
+            chosen = candidates[best.indices.numpy()]
+            self.box = chosen.mean(0)
+            self.refined = inside(self.regress(seen.features[best.indices], chosen).mean(0), *size)
             far = partial(sampling.uniform, self.box, shift=1.5, scale=1.2, aspect=1.1, size=size, rng=rng)
             background = sampling.overlapping(far, self.box, config.sampling.negatives, high=config.negative)
             near = self.positives_near(config.sampling.positives, size)
@@ -224,7 +227,7 @@ class Port:
         if self.frame % config.every == 0:
             positives, negatives = joined(self.positives), joined(self.negatives)
             self.learn(config.update, positives, negatives, self.turns(config.update, positives, negatives))
-        return self.box
+        return self.refined
 
     def new_head(self) -> Head:
         """A head that has learnt nothing."""
@@ -319,16 +322,20 @@ def in_turn(number: int, count: int, rng: np.random.Generator) -> np.ndarray:
 def ridge(
     features: Tensor, boxes: np.ndarray, target: np.ndarray, strength: float
 ) -> Callable[[Tensor, np.ndarray], np.ndarray]:
-    """R-CNN's box regression (Girshick et al. 2014, Appendix C): how (M, D), (M, 4) -> (M, 4) boxes are refined."""
+    """R-CNN's box regression (Girshick et al. 2014, Appendix C): how (M, D), (M, 4) -> (M, 4) boxes are refined.
+
+    As there, features are scaled to a norm of 20.
+    """
     shifts = (centre(target) - centre(boxes)) / boxes[:, 2:]
     targets = torch.from_numpy(np.concatenate([shifts, np.log(target[2:] / boxes[:, 2:])], 1)).float()  # (N, 4)
+    features = NORM * F.normalize(features)
     mean, offset = features.mean(0), targets.mean(0)
     centred = features - mean
     gram = centred @ centred.T + strength * torch.eye(len(centred))  # there are fewer samples than features
     weights = centred.T @ torch.linalg.solve(gram, targets - offset)  # (D, 4)
 
     def refine(features: Tensor, boxes: np.ndarray) -> np.ndarray:
-        moved = ((features - mean) @ weights + offset).double().numpy()
+        moved = ((NORM * F.normalize(features) - mean) @ weights + offset).double().numpy()
         centres = centre(boxes) + moved[:, :2] * boxes[:, 2:]
         sides = boxes[:, 2:] * np.exp(np.clip(moved[:, 2:], -1, 1))
         return np.concatenate([centres - sides / 2, sides], 1)
