@@ -27,9 +27,6 @@ PAPERS = Config()
 VARIANTS = {
     "RMAN, patch by patch": PAPERS,
     "RMAN, by ROI align": replace(PAPERS, features="roi_align"),
-    "Baseline, by ROI align": replace(
-        PAPERS, features="roi_align", recurrent=False, activation="none", coherence=0.0, compactness=0.0
-    ),
 }
 TARGETS = {"RMAN, patch by patch": (4.0, 4.0), "RMAN, by ROI align": (20.0, 15.0)}  # first frame, later ones
 PAPERS_RATE, TARGET_ON_GPU = 1.0, 25.0  # frames per second: "1 FPS", on a GTX 1080 (Section V-A)
@@ -128,17 +125,16 @@ def _against_port(repeats: int) -> list[dict[str, Any]]:
     for _ in range(repeats):
         for name, config in VARIANTS.items():
             turns: dict[str | int, Tracker] = {1: ours(config, weights)}
-            if config.features == "patches" or not config.recurrent:
-                turns["port"] = port(config, weights)  # that of RMAN serves for either way
-            if name == "RMAN, by ROI align":
+            if config.features == "patches":
+                turns["port"] = port(config, weights)  # for either way
+            else:
                 turns[LANES] = turns[1]
             for which, tracker in turns.items():
                 lanes = which if isinstance(which, int) else 1
                 times.setdefault((name, which), Times()).add(tracker, frames, boxes[0], lanes)
     rows = []
     for name in VARIANTS:
-        own = times[name, 1]
-        other = times.get((name, "port"), times["RMAN, patch by patch", "port"])
+        own, other = times[name, 1], times["RMAN, patch by patch", "port"]
         exact = f" (features within {off:.0e} of its largest)" if name == "RMAN, patch by patch" else ""
         first, later = TARGETS.get(name, (None, None))
         rows += [
