@@ -42,15 +42,16 @@ def states(heads, patches):
 def test_recalled_are_the_last_patches_and_their_weights(make, film):
     """The last K, the oldest first, then the chosen one; each weighs its state's cosine with that one's (Eq. 1).
 
-    The first frame's stands for all before it. Heads are those by which the frame was looked at.
+    The first frame's stands for all before it. They are of where the target was found, before the box regression, as
+    what is learnt from. Heads are those by which the frame was looked at.
     """
     one, tracker = film(0, length=7), make(every=2, **BRIEF)
     start(tracker, [5], [one])
     patches = [tracker.patches.pixels([one.frames[0]], [one.groundtruth[:1]])] * 4
     for t in range(1, 7):
         heads = tracker.lanes[5].heads
-        [box] = step(tracker, [5], [one], t)
-        patches.append(tracker.patches.pixels([one.frames[t]], [box[None]]))
+        step(tracker, [5], [one], t)
+        patches.append(tracker.patches.pixels([one.frames[t]], [tracker.lanes[5].box[None]]))
         [found] = tracker.recalled([5])
         expected = torch.cat(patches[-4:]).permute(0, 2, 3, 1).numpy()
         assert found.patches.shape == (4, 75, 75, 3) and found.patches.dtype == np.uint8

@@ -6,7 +6,7 @@ from trackers.backbones import vgg_m
 from trackers.backbones.pictures import Pictures
 from trackers.benchmarks.collection import Collection
 from trackers.boxes import centre, iou
-from trackers.families.rman.pretraining import Pretraining, draw, learn, pretrain, scaled
+from trackers.families.rman.pretraining import Pretraining, draw, learn, lit, pretrain, scaled
 from trackers.sequence import Sequence
 from trackers.training import Silent, Training
 
@@ -82,6 +82,46 @@ def test_bright_is_told_from_dark():
     assert found[-1] > 0.6  # by chance: 0.5, all being background
 
 
+class Said:
+    """Dice that show what is said: that the first of two patches is in another light, and in which."""
+
+    def random(self, count):
+        return np.array([0.2, 0.7])
+
+    def uniform(self, low, high, shape):
+        return np.array([[0.5, -1.0], [1.0, 1.0]])
+
+
+def test_light_by_hand():
+    """Half of the way to 20% brighter, and all of the way to 20 levels darker: 1.1 x - 20, from black to white."""
+    patches = torch.tensor([10.0, 100, 240, 255]).expand(2, 3, 2, 4)
+    found = lit(patches, 0.2, Said())
+    torch.testing.assert_close(found[0], torch.tensor([0.0, 90, 244, 255]).expand(3, 2, 4))
+    assert torch.equal(found[1], patches[1])
+
+
+def test_no_light_leaves_all():
+    """Where no other light is asked for, patches are what they were."""
+    patches = torch.rand(20, 3, 4, 4) * 255
+    assert torch.equal(lit(patches, 0.0, np.random.default_rng(0)), patches)
+
+
+def test_half_are_in_another_light():
+    """The others are what they were; gains and offsets keep to their limits, and come near them; greys remain greys."""
+    levels = torch.tensor([0.0, 60, 100, 150, 200, 255], dtype=torch.float64)
+    found = lit(levels.expand(600, 3, 1, 6), 0.4, np.random.default_rng(0))
+    assert (found == found[:, :1]).all()
+    found = found[:, 0, 0]
+    changed = (found != levels).any(1)
+    assert 0.44 < changed.double().mean() < 0.56
+    gain = (found[:, 3:4] - found[:, 2:3]) / 50  # no light cuts 100 and 150 off
+    offset = found[:, 2:3] - gain * 100
+    for some, low, high in ((gain, 0.6, 1.4), (offset, -40, 40)):
+        assert low - 1e-9 <= some.min() < low + 0.02 * (high - low)
+        assert high - 0.02 * (high - low) < some.max() <= high + 1e-9
+    torch.testing.assert_close(found, (levels * gain + offset).clip(0, 255))
+
+
 def test_scaling_changes_conv3_alone():
     """Its responses to these patches have the mean 1 then, in the pattern that they had."""
     torch.manual_seed(0)
@@ -108,6 +148,7 @@ def test_images_of_one_class_are_refused():
         ({"background": 1.0}, r"background: expected a share in \[0, 1\), got 1.0"),
         ({"shift": 0.7}, r"shift: expected a share in \[0, 0.5\), got 0.7"),
         ({"scale": 0.9}, r"scale: expected a factor in \[1, 2\), got 0.9"),
+        ({"light": 1.0}, r"light: expected a share in \[0, 1\), got 1.0"),
         ({"held_out": 1}, "held_out: expected at least 2, got 1"),
     ],
 )

@@ -159,18 +159,21 @@ def test_a_target_that_is_not_found_stays_and_is_looked_for_farther(make, film):
     """At a probability of a half the box stays, and the next candidates are up to 1.5 sides away instead of 0.6."""
     one, tracker = film(0, size=(200, 200)), make(found=0.5, **BRIEF)
     start(tracker, [0, 1], [one, one])
-    tracker.lanes[0].box = tracker.lanes[1].box = np.array([90.0, 90, 24, 24])
+    for lane in tracker.lanes.values():
+        lane.box = lane.refined = np.array([90.0, 90, 24, 24])
     seen = Seen(tracker)
 
     def farthest(log_odds):
-        """How far the candidates of each lane are, in sides of where its target was; and whether it moved."""
+        """How far the candidates of each lane are, in sides of where its target was; and whether what it says moved."""
         sure(tracker, log_odds)
         seen.boxes.clear()
-        before = [tracker.lanes[lane].box for lane in (0, 1)]
-        after = tracker.update([0, 1], [one.frames[1]] * 2)
+        before, said = ([getattr(tracker.lanes[lane], box) for lane in (0, 1)] for box in ("box", "refined"))
+        found = tracker.update([0, 1], [one.frames[1]] * 2)
         candidates = seen.boxes[0]
         reach = [np.abs(centre(c) - centre(b)).max() / b[2:].mean() for c, b in zip(candidates, before, strict=True)]
-        return np.round(reach, 6), [not np.array_equal(a, b) for a, b in zip(after, before, strict=True)]
+        moved = [not np.array_equal(*pair) for pair in zip(found, said, strict=True)]
+        assert moved == [not np.array_equal(tracker.lanes[lane].box, before[lane]) for lane in (0, 1)]
+        return np.round(reach, 6), moved
 
     (near, other), moved = farthest([0.0, 0.1])
     assert near <= 0.6 and other <= 0.6 and moved == [False, True]
@@ -301,20 +304,41 @@ def test_the_mean_of_the_best_candidates_is_taken(make, film):
 
 
 def test_boxes_are_regressed_where_the_target_was_found(make, film):
-    """What the regressor makes of the candidates is the box, in the image; it is not asked where none was found."""
+    """What the regressor makes of the candidates is the box, in the image; it is not asked where none was found.
+
+    Then what was said last is said again.
+    """
     one, tracker, asked = film(0), make(found=0.5, **BRIEF), []
     start(tracker, [0], [one])
+    started = one.groundtruth[0].tolist()
 
     def regress(features, drawn):
         asked.append(len(drawn))
         return np.tile([-5.0, 10, 25, 30], (len(drawn), 1))
 
     tracker.lanes[0].regressor = regress
-    for likely, count in ((-1.0, []), (1.0, [3])):
+    for likely, count, said in ((-1.0, [], started), (1.0, [3], [0, 10, 20, 30]), (-1.0, [3], [0, 10, 20, 30])):
         sure(tracker, [likely])
         found = tracker.update([0], [one.frames[1]])
-        assert asked == count
-    assert found.tolist() == [[0, 10, 20, 30]]
+        assert asked == count and found.tolist() == [said]
+
+
+def test_a_regressed_box_is_only_said(make, film):
+    """The search goes on around the mean of the best candidates, and samples are of there, whatever was said."""
+    one, tracker = film(0, size=(200, 200)), make(best=4, **BRIEF)
+    start(tracker, [0], [one])
+    tracker.lanes[0].regressor = lambda features, drawn: np.tile([5.0, 160, 40, 12], (len(drawn), 1))
+    odds = torch.linspace(-1, 1, 32)
+    tracker.scores = lambda lanes, seen: torch.stack([torch.zeros(1, 32), odds[None]], 2)
+    seen = Seen(tracker)
+    for t in (1, 2):
+        seen.boxes.clear()
+        before = tracker.lanes[0].box
+        assert tracker.update([0], [one.frames[t]]).tolist() == [[5, 160, 40, 12]]
+        candidates, samples = (boxes for [boxes] in seen.boxes)
+        assert np.abs(centre(candidates) - centre(before)).max() <= 0.6 * before[2:].mean() + 1e-9
+        np.testing.assert_allclose(tracker.lanes[0].box, candidates[-4:].mean(0))
+        np.testing.assert_allclose(samples[0], candidates[-4:].mean(0))
 
 
 def test_it_has_dice(make):
