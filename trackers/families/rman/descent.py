@@ -28,12 +28,13 @@ class Layer:
         lanes, count = len(rows), max(map(len, rows))
         gates = weights[0].shape[0]
         self.projected = rows[0].new_zeros(lanes, count, gates)  # W_0 x
+        # Room for as many as may enter, mostly more than do: what is used is set to 0 as rows enter.
         for lane, (weight, some) in enumerate(zip(weights, rows, strict=True)):
             torch.mm(some, weight.mT, out=self.projected[lane, : len(some)])
-        self.products = rows[0].new_zeros(lanes, count, most)  # x . x_s
-        self.entered = rows[0].new_zeros(lanes, most, dtype=torch.long)  # s
-        self.coefficients = rows[0].new_zeros(lanes, most, gates)  # c
-        self.velocities = torch.zeros_like(self.coefficients)
+        self.products = rows[0].new_empty(lanes, count, most)  # x . x_s
+        self.entered = rows[0].new_empty(lanes, most, dtype=torch.long)  # s
+        self.coefficients = rows[0].new_empty(lanes, most, gates)  # c
+        self.velocities = torch.empty_like(self.coefficients)
         self.share = self.velocity = 0.0  # a - 1, and the velocity's, which all lanes have in common
         self.place = torch.full((lanes, count), -1, device=rows[0].device)  # of a row among those that entered
         self.size = 0  # S
@@ -49,12 +50,17 @@ class Layer:
     def enter(self, numbers: Tensor) -> None:
         """Rows of these numbers (L, n) are about to be in minibatches; those that have entered are left as they are."""
         new = [own[place[own] < 0].unique() for own, place in zip(numbers, self.place, strict=True)]
+        size = self.size + max(map(len, new))  # slots that a lane has no row for keep coefficients of 0
+        for used in (self.coefficients, self.velocities, self.entered):
+            used[:, self.size : size] = 0
         for lane, (rows, some) in enumerate(zip(self.rows, new, strict=True)):
             slots = slice(self.size, self.size + len(some))
             self.place[lane, some] = torch.arange(slots.start, slots.stop, device=some.device)
-            self.products[lane, : len(rows), slots] = rows @ rows[some].mT
+            products = self.products[lane, :, self.size : size]
+            products[: len(rows), : len(some)] = rows @ rows[some].mT
+            products[len(rows) :], products[:, len(some) :] = 0, 0
             self.entered[lane, slots] = some
-        self.size += max(map(len, new))  # slots that a lane has no row for keep coefficients of 0
+        self.size = size
 
     def square(self, numbers: Tensor, slopes: Tensor) -> Tensor:
         """Squared norm (L,) of the gradient of W that slopes (L, n, G) of the projections of these rows make."""
