@@ -117,7 +117,7 @@ def assert_same(ours, others):
         torch.testing.assert_close(own, others[name], rtol=0, atol=1e-5, msg=lambda text, name=name: f"{name}: {text}")
 
 
-@pytest.mark.parametrize("clip", [1e9, 0.5])
+@pytest.mark.parametrize("clip", [pytest.param(1e9, marks=pytest.mark.slow), 0.5])
 @pytest.mark.parametrize(("activation", "recurrent"), VARIANTS)
 def test_learning_is_autograds(activation, recurrent, clip):
     """Of each variant, a training equals one by SGD on parameters, clipped or not; all weights have moved."""
@@ -129,7 +129,7 @@ def test_learning_is_autograds(activation, recurrent, clip):
 
 
 @pytest.mark.parametrize(("activation", "recurrent"), [("cosine", True), ("none", False)])
-@pytest.mark.parametrize("dropout", [0.0, 0.5])
+@pytest.mark.parametrize("dropout", [pytest.param(0.0, marks=pytest.mark.slow), 0.5])
 def test_lanes_learn_each_alone(activation, recurrent, dropout):
     """Three lanes in one batch learn what each learns alone, be their frames, and their rows, many or few."""
     objective = replace(OBJECTIVE, activation=activation, dropout=dropout)
