@@ -324,7 +324,7 @@ def ridge(
 ) -> Callable[[Tensor, np.ndarray], np.ndarray]:
     """R-CNN's box regression (Girshick et al. 2014, Appendix C): how (M, D), (M, 4) -> (M, 4) boxes are refined.
 
-    As there, features are scaled to a norm of 20.
+    Features are each scaled to a norm of 20, which there is their mean norm.
     """
     shifts = (centre(target) - centre(boxes)) / boxes[:, 2:]
     targets = torch.from_numpy(np.concatenate([shifts, np.log(target[2:] / boxes[:, 2:])], 1)).float()  # (N, 4)

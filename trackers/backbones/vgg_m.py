@@ -50,6 +50,13 @@ class Config:
             raise ValueError(f"grey: expected a number, got {self.grey}")
 
 
+def side(size: int) -> int:
+    """Height, and width, of the responses to `size` x `size` pixels; ValueError where nothing would be left."""
+    if size < LEAST:
+        raise ValueError(f"size: expected at least {LEAST} pixels, got {size}")
+    return (size - LEAST) // STRIDE + 1
+
+
 class VGGM(nn.Module):
     """Parameters: conv1.weight, conv1.bias, ... conv3.bias.
 
@@ -72,12 +79,6 @@ class VGGM(nn.Module):
         self.grey = config.grey
         self.width = config.widths[-1]
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-    def side(self, size: int) -> int:
-        """Height, and width, of the responses to `size` x `size` pixels; ValueError where nothing would be left."""
-        if size < LEAST:
-            raise ValueError(f"size: expected at least {LEAST} pixels, got {size}")
-        return (size - LEAST) // STRIDE + 1
 
     def forward(self, images: Tensor) -> Tensor:
         """conv3 of RGB images in 0..255, float (N, 3, H, W): (N, C, h, w), responses every 16 pixels.

@@ -67,10 +67,10 @@ def test_sides_are_those_of_conv3():
     """A patch of 107 gives 3 x 3; `side` is what forward gives; what nothing is left of is refused."""
     network = VGGM(SMALL)
     for size in (75, 76, 90, 91, 106, 107, 108, 122, 123):
-        assert network(images(1, size)).shape == (1, 6, network.side(size), network.side(size))
-    assert network.side(107) == 3
+        assert network(images(1, size)).shape == (1, 6, vgg_m.side(size), vgg_m.side(size))
+    assert vgg_m.side(107) == 3
     with pytest.raises(ValueError, match="size: expected at least 75 pixels, got 74"):
-        network.side(74)
+        vgg_m.side(74)
 
 
 @pytest.mark.parametrize("chunk", [2 * 107**2, 1])

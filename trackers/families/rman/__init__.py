@@ -13,8 +13,8 @@ The configurations of Figure 6 are settings: `recurrent`, `activation`, `coheren
 
 Where the paper is silent, this is as in MDNet (Nam and Han 2016) and DAT (Pu et al. 2018, by the same first author):
 how boxes are drawn, what is kept of them, hard-negative mining, dropout, momentum, weight decay, the clipping of
-gradients, and the tenfold rate of the last layer; that a target whose probability is at most 0.5 is not found: its
-box stays, and the next search is wider. Readings of ours:
+gradients, and the tenfold rate of the last layer; that where the target is not found, its box stays, and the next
+search is wider. Readings of ours:
 
 - The classifier is given 2 x 512 numbers by the concatenation, 512 without a memory layer (Baseline, Baseline +
   LSTM).
@@ -28,8 +28,12 @@ box stays, and the next search is wider. Readings of ours:
   could also be read as one draw in ten frames). N_2 = 256 of them are 51 and 205, in the ratio of the first frame's.
 - a_T is Eq. 4 also where states are pooled by their average.
 - Pairs of Eq. 5 are the m-th positive and the m-th negative of a minibatch, negatives in the order of their scores.
-- The box regression is that of R-CNN with the overlaps of MDNet, at least 0.6 with the target; it is not applied to
-  what was not found.
+- A target is not found where its probability is at most 0.5 (MDNet and DAT: its score before the softmax, at most 0).
+  Nothing more is learnt then (MDNet trains at once, on the last `short` frames); what lies in its box is remembered.
+- The box regression is that of R-CNN with the overlaps of MDNet, at least 0.6 with the target, on features each of
+  one norm; it is not applied to what was not found. As in MDNet, refined boxes are only said: the candidate that was
+  chosen is what is remembered, what samples are drawn around, and around what the target is looked for next.
+- Of the first frame all positives are kept, and as many negatives, about, as of any other.
 """
 
 from __future__ import annotations
@@ -37,8 +41,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from typing import Literal
-
-import torch
 
 from trackers.backbones import vgg_m
 from trackers.families.rman import pretraining
@@ -163,8 +165,7 @@ class Config:
         for name in ("clip", "ridge"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name}: expected a positive number, got {getattr(self, name)}")
-        with torch.device("meta"):
-            vgg_m.VGGM(self.backbone).side(self.size)  # ValueError where nothing would be left
+        vgg_m.side(self.size)  # ValueError where nothing would be left
 
 
 def steps(config: Config) -> list[Step]:

@@ -21,16 +21,16 @@ from torch import Tensor
 
 
 class Layer:
-    """W (G, D) of each lane, by its projections of rows. rows: (R, D) of each lane; steps: as many entries at most."""
+    """W of each lane, by its projections of rows. weights: (G, D), rows: (R, D) of each lane; most: entries, of S."""
 
     def __init__(self, weights: Sequence[Tensor], rows: Sequence[Tensor], most: int, momentum: float, decay: float):
         self.first, self.rows, self.momentum, self.decay = weights, rows, momentum, decay
         lanes, count = len(rows), max(map(len, rows))
         gates = weights[0].shape[0]
         self.projected = rows[0].new_zeros(lanes, count, gates)  # W_0 x
-        # Room for as many as may enter, mostly more than do: what is used is set to 0 as rows enter.
         for lane, (weight, some) in enumerate(zip(weights, rows, strict=True)):
             torch.mm(some, weight.mT, out=self.projected[lane, : len(some)])
+        # Room for as many as may enter, mostly more than do: what is used is set to 0 as rows enter.
         self.products = rows[0].new_empty(lanes, count, most)  # x . x_s
         self.entered = rows[0].new_empty(lanes, most, dtype=torch.long)  # s
         self.coefficients = rows[0].new_empty(lanes, most, gates)  # c

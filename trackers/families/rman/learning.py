@@ -103,8 +103,7 @@ class Lesson:
         """Of rows (L, n): projections (L, n, G), those of the patches (L, U, G)."""
         memory = None
         if remembered.shape[1]:
-            lanes = torch.arange(len(remembered), device=remembered.device)[:, None, None]
-            memory = network.memorize(self.rest, remembered[lanes, self.sequences])
+            memory = network.memorize(self.rest, network.pick(remembered, self.sequences))
         return network.look(self.rest, projected, memory, self.of.gather(1, rows), self.objective.activation)
 
     def _loss(self, projected: Tensor, rows: Tensor) -> Tensor:

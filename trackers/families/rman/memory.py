@@ -11,7 +11,10 @@ from torch import Tensor
 
 
 class Moment(NamedTuple):
-    """Sequence samples of one frame. remembered: K patches (D,), the oldest first. positives, negatives: (n, D)."""
+    """Sequence samples that follow the same patches, mostly those of one frame.
+
+    remembered: K patches (D,), the oldest first. positives, negatives: (n, D).
+    """
 
     remembered: tuple[Tensor, ...]
     positives: Tensor
@@ -21,9 +24,9 @@ class Moment(NamedTuple):
 class Draws(NamedTuple):
     """What a lane learns from, and when: R rows of features (R, D), of which others are numbers.
 
-    The first ones are patches: sequences (F, K) has those remembered in each frame, the oldest first. of: (R,) the
-    frame of each row, 0 for patches. positives: (T, N) for each iteration; candidates: (T, M) negatives, of which the
-    hardest are learnt from.
+    The first ones are patches: sequences (F, K) has those remembered in each moment, the oldest first. of: (R,) the
+    sequence of each row, 0 for patches. positives: (T, N) for each iteration; candidates: (T, M) negatives, of which
+    the hardest are learnt from.
     """
 
     rows: Tensor
@@ -49,6 +52,10 @@ class Recollection:
     def collect(self, positives: Tensor, negatives: Tensor) -> None:
         """Samples (n, D) of this frame, which follow the patches remembered now."""
         self.moments.append(Moment(tuple(self.patches), positives, negatives))
+        for kept, kind in ((self.long, "positives"), (self.short, "negatives")):
+            if len(self.moments) > kept:
+                past = self.moments[-kept - 1]
+                self.moments[-kept - 1] = past._replace(**{kind: getattr(past, kind).new_empty(0, positives.shape[1])})
 
     def draw(self, iterations: int, pairs: int, mined: int, rng: np.random.Generator) -> Draws:
         """What to learn from in so many iterations; every sample is drawn once before any is drawn again."""

@@ -89,7 +89,7 @@ def look(heads: Heads, projected: Tensor, memory: Memory | None, of: Tensor, act
         current = F.relu(projected + heads["input.bias"][:, None])
     else:
         passed = _passed(heads, memory.states[:, :, -1])  # made once a sequence, not once a sample: (L, F, G)
-        current, _ = _lstm(projected + _of(passed, of), _of(memory.cell, of))
+        current, _ = _lstm(projected + pick(passed, of), pick(memory.cell, of))
     if memory is None or activation == "none":
         return States(current, None, current, None)
     # Of all states, as they are few, the weights of those that each sample follows: others count 0.
@@ -118,6 +118,16 @@ def cosine(current: Tensor, states: Tensor) -> Tensor:
     return current @ states.mT / norms.clamp(min=1e-8)
 
 
+def pick(values: Tensor, numbers: Tensor) -> Tensor:
+    """Of each lane those of these numbers: (L, F, X), (L, ...) -> (L, ..., X).
+
+    By an embedding, whose gradients are added up in one order; those of `values[lanes, numbers]` are by several threads
+    in any.
+    """
+    first = len(values[0]) * torch.arange(len(values), device=values.device)  # (L,)
+    return F.embedding(numbers + first.view(-1, *[1] * (numbers.ndim - 1)), values.flatten(0, 1))
+
+
 def _passed(heads: Heads, hidden: Tensor) -> Tensor:
     """What the last states (L, N, U) add to an LSTM's gates: (L, N, G)."""
     return torch.baddbmm(heads["input.bias"][:, None], hidden, heads["recurrent.weight"].mT)
@@ -132,11 +142,3 @@ def _lstm(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
 
 def _linear(heads: Heads, name: str, x: Tensor) -> Tensor:
     return torch.baddbmm(heads[f"{name}.bias"][:, None], x, heads[f"{name}.weight"].mT)
-
-
-def _of(values: Tensor, of: Tensor) -> Tensor:
-    """Of each lane those of these numbers: (L, F, ...), (L, N) -> (L, N, ...)."""
-    if values.shape[1] == 1:
-        return values.expand(-1, of.shape[1], *values.shape[2:])
-    numbers = of + values.shape[1] * torch.arange(len(values), device=values.device)[:, None]
-    return values.flatten(0, 1).index_select(0, numbers.flatten()).unflatten(0, of.shape)

@@ -63,7 +63,7 @@ class Classifier(nn.Module):
     def __init__(self, backbone: vgg_m.Config, size: int, classes: int) -> None:
         super().__init__()
         self.backbone = vgg_m.VGGM(backbone)
-        self.classes = nn.Linear(self.backbone.width * self.backbone.side(size) ** 2, 1 + classes)
+        self.classes = nn.Linear(self.backbone.width * vgg_m.side(size) ** 2, 1 + classes)
 
     def forward(self, patches: Tensor) -> Tensor:
         """(B, 3, S, S) RGB in 0..255 -> scores (B, 1 + classes), background first."""

@@ -21,11 +21,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trackers import crops
+from trackers.backbones import vgg_m
 from trackers.backbones.vgg_m import LEAST, STRIDE, VGGM
 from trackers.sequence import Image
 
 EVERY = STRIDE // 2  # pixels between the responses of `VGGM.dense`
 OCTAVE = 1.5  # between magnifications
+TOGETHER = 1024  # patches that are looked at together: memory is bounded
 LARGEST = 2**22  # pixels of an enlarged part of a frame; it is enlarged less where it would have more
 
 
@@ -37,16 +39,21 @@ class Patches:
 
     def pixels(self, images: Sequence[Image], boxes: Sequence[np.ndarray]) -> Tensor:
         """Patches (sum of n, 3, S, S) in 0..255 of boxes (n, 4) of each image."""
-        of = np.repeat(np.arange(len(images)), [len(some) for some in boxes])
-        around = torch.from_numpy(enlarged(np.concatenate(boxes), self.size, self.border))
-        return crops.warp_on(self.device, images, around, self.size, self.grey, torch.from_numpy(of))
+        return self._pixels(images, np.concatenate(boxes), _numbers(boxes))
 
     def __call__(
         self, images: Sequence[Image], boxes: Sequence[np.ndarray], targets: Sequence[np.ndarray]
     ) -> list[Tensor]:
         """Features (n, D) of boxes (n, 4) of each image. targets: (4,) of each, which patches have no need of."""
-        seen = flattened(self.backbone(self.pixels(images, boxes)))
+        every, of = np.concatenate(boxes), _numbers(boxes)
+        parts = [slice(start, start + TOGETHER) for start in range(0, len(every), TOGETHER)]
+        seen = torch.cat([flattened(self.backbone(self._pixels(images, every[part], of[part]))) for part in parts])
         return list(seen.split([len(some) for some in boxes]))
+
+    def _pixels(self, images: Sequence[Image], boxes: np.ndarray, of: np.ndarray) -> Tensor:
+        """Patches (n, 3, S, S) of boxes (n, 4). of: (n,), the numbers of their images."""
+        around = torch.from_numpy(enlarged(boxes, self.size, self.border))
+        return crops.warp_on(self.device, images, around, self.size, self.grey, torch.from_numpy(of))
 
 
 class Maps:
@@ -54,7 +61,7 @@ class Maps:
 
     def __init__(self, backbone: VGGM, size: int, border: int, grey: float, device: str) -> None:
         self.backbone, self.size, self.border, self.grey, self.device = backbone, size, border, grey, device
-        self.side = backbone.side(size)
+        self.side = vgg_m.side(size)
         self.seen = LEAST  # pixels that a response depends on, each way
 
     def __call__(
@@ -101,6 +108,11 @@ def enlarged(boxes: np.ndarray, size: int, border: int) -> np.ndarray:
     """Patches around boxes (..., 4): the box is all but the border of its patch."""
     grown = boxes[..., 2:] * (size / (size - 2 * border))
     return np.concatenate([boxes[..., :2] + (boxes[..., 2:] - grown) / 2, grown], -1)
+
+
+def _numbers(boxes: Sequence[np.ndarray]) -> np.ndarray:
+    """Of the images of boxes (n, 4): (sum of n,)."""
+    return np.repeat(np.arange(len(boxes)), [len(some) for some in boxes])
 
 
 def flattened(responses: Tensor) -> Tensor:

@@ -34,8 +34,8 @@ SEQUENCES = 8  # of remembered patches, in the first frame
 class Lane:
     """One video in flight. box: (4,) of the target, around which it is looked for next. refined: the box that is said.
 
-    lost: whether the target was not found in the last frame. past: the last K + 1 steps, the first frame among them,
-    for those who look into it.
+    lost: whether the target was not found in the last frame. step: frames since the first. past: the last K + 1
+    steps, of which the first frame is one, for those who look into them.
     """
 
     box: np.ndarray
@@ -86,9 +86,9 @@ class RMAN(Tracker):
         for number, box, parts, features in zip(lanes, targets, drawn, seen, strict=True):
             patch, around, positives, negatives = features.split([len(part) for part in parts])
             recollection = Recollection(own.remembered, own.long, own.short)
-            recollection.remember(patch[0])
+            recollection.remember(patch[0].clone())  # as what follows: else all that was seen would be kept with it
             every = max(1, len(negatives) // own.sampling.negatives)  # of the first frame as many as of any other
-            recollection.collect(positives, negatives[::every].clone())
+            recollection.collect(positives.clone(), negatives[::every].clone())
             draws.append(self._first_draws(positives, negatives, self.dice[number].boxes))
             regressor = Regressor.fit(around, parts[1], box, own.ridge) if len(around) else None
             past: deque[Glance] = deque(maxlen=own.remembered + 1)
@@ -215,7 +215,7 @@ class RMAN(Tracker):
         return sampling.gaussian(lane.box, own.candidates, shift, own.scale, _size(image), self.dice[number].boxes)
 
     def _collect(self, lanes: Sequence[int], images: Sequence[Image]) -> None:
-        """Samples of this frame (Section IV-C), where the target was found; and the predicted patch, anywhere."""
+        """Samples of this frame (Section IV-C), of lanes whose target was found; and of all the patch in their box."""
         own = self.config
         drawn = []
         for number, image in zip(lanes, images, strict=True):
@@ -231,8 +231,8 @@ class RMAN(Tracker):
         for number, parts, features in zip(lanes, drawn, seen, strict=True):
             recollection = self.lanes[number].recollection
             if len(parts) > 1:
-                recollection.collect(*features[1:].split([len(part) for part in parts[1:]]))
-            recollection.remember(features[0])
+                recollection.collect(*(some.clone() for some in features[1:].split([len(part) for part in parts[1:]])))
+            recollection.remember(features[0].clone())
 
     def _first_draws(self, positives: Tensor, negatives: Tensor, rng: np.random.Generator) -> Draws:
         """Sequence samples of the first frame: what each follows are patches drawn from its positives."""
