@@ -23,12 +23,14 @@ from torch import Tensor
 from trackers import crops
 from trackers.backbones import vgg_m
 from trackers.backbones.vgg_m import LEAST, STRIDE, VGGM
+from trackers.boxes import centre
 from trackers.sequence import Image
 
 EVERY = STRIDE // 2  # pixels between the responses of `VGGM.dense`
 OCTAVE = 1.5  # between magnifications
 TOGETHER = 1024  # patches that are looked at together: memory is bounded
-LARGEST = 2**22  # pixels of an enlarged part of a frame; it is enlarged less where it would have more
+LARGEST = 2**22  # pixels of an enlarged part of a frame; what is far is enlarged less where it would have more
+NEAR = 2.0  # sides of the target's patch, either way
 
 
 class Patches:
@@ -95,6 +97,10 @@ class Maps:
         count = (np.floor(places.max((0, 1))) - low).astype(int) + 2  # responses across and down
         shape = (count - 1) * EVERY + self.seen
         if shape.prod() > LARGEST:
+            # What is near is seen as ever, in all frames alike: only what is far is seen from farther away.
+            near = (np.abs(centre(around) - centre(reference)) <= NEAR * reference[2:]).all(1)
+            if near.any() and not near.all():
+                return self._apart(image, around, reference, larger, near)
             return self._aligned(image, around, reference, larger * math.sqrt(shape.prod() / LARGEST) * 1.01)
         part = np.concatenate([reference[:2] + low * EVERY * pixel, shape * pixel])
         grown = crops.warp_on(
@@ -102,6 +108,17 @@ class Maps:
         )
         seen = self.backbone.dense(grown)[0].permute(1, 2, 0)  # (h, w, C)
         return interpolated(seen, torch.from_numpy(places - low).float().to(self.device))
+
+    def _apart(
+        self, image: Image, around: np.ndarray, reference: np.ndarray, larger: float, near: np.ndarray
+    ) -> Tensor:
+        """`_aligned` of those near (n,) bool, and of the others, each by themselves."""
+        first = self._aligned(image, around[near], reference, larger)
+        features = first.new_empty(len(around), first.shape[1])
+        chosen = torch.from_numpy(near).to(first.device)
+        features[chosen] = first
+        features[~chosen] = self._aligned(image, around[~near], reference, larger)
+        return features
 
 
 def enlarged(boxes: np.ndarray, size: int, border: int) -> np.ndarray:

@@ -166,3 +166,12 @@ def test_a_frame_is_enlarged_no_more_than_there_is_room_for(monkeypatch, parts):
     limited = seen(maps, picture(), boxes, target)
     assert len(parts) == 2 and 0.6 * parts[0] < parts[1] <= seeing.LARGEST
     assert 0 < off(limited, free) < 0.06
+
+
+def test_what_is_near_is_seen_alike_whatever_is_far(monkeypatch):
+    """In a frame too large to be enlarged as a whole, samples near the target have the features that they have alone."""
+    maps, target = looks()[1], np.array([20.0, 20, 16, 16])
+    near, far = np.array([target, [24, 18, 16, 16]]), np.array([[180.0, 140, 16, 16]])
+    monkeypatch.setattr(seeing, "LARGEST", 400_000)
+    together = seen(maps, picture(), np.concatenate([near, far]), target)
+    torch.testing.assert_close(together[:2], seen(maps, picture(), near, target))
