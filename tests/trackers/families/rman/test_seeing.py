@@ -169,7 +169,7 @@ def test_a_frame_is_enlarged_no_more_than_there_is_room_for(monkeypatch, parts):
 
 
 def test_what_is_near_is_seen_alike_whatever_is_far(monkeypatch):
-    """In a frame too large to be enlarged as a whole, samples near the target have the features that they have alone."""
+    """In frames too large to be enlarged as a whole, samples near the target have the features they have alone."""
     maps, target = looks()[1], np.array([20.0, 20, 16, 16])
     near, far = np.array([target, [24, 18, 16, 16]]), np.array([[180.0, 140, 16, 16]])
     monkeypatch.setattr(seeing, "LARGEST", 400_000)
