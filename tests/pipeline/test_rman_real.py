@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -36,18 +35,12 @@ def weights(rman, tmp_path_factory):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_rman_beats_correlation_filters_on_real_sequences(rman, weights):
-    """On OTB's real sequences RMAN has a higher success AUC than KCF, by ROI align and by patches."""
-    torch.set_num_threads(2)
+    """On OTB's real sequences RMAN has a higher success AUC than KCF."""
+    torch.set_num_threads(1)
     family, kcf = families.find("rman"), families.find("kcf")
-    trackers = {
-        features: family.tracker(replace(rman, features=features), weights, "cpu")
-        for features in ("patches", "roi_align")
-    }
-    whole = otb.open(otb.Config(), OTB, "OTB")
-    found = aucs(
-        {**trackers, "KCF": kcf.tracker(kcf.Config(), {}, "cpu")},
-        whole,
-    )
+    trackers = {"RMAN": family.tracker(rman, weights, "cpu"), "KCF": kcf.tracker(kcf.Config(), {}, "cpu")}
+    found = aucs(trackers, otb.open(otb.Config(), OTB, "OTB"))
     print(json.dumps(found))
-    assert min(found["patches"], found["roi_align"]) > found["KCF"]
+    assert found["RMAN"] > found["KCF"]
