@@ -13,10 +13,16 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Resources:
-    """What one job takes of a node. gpus may be a fraction below 1, or whole. alone: nothing else runs beside it."""
+    """What each process of a job takes of a node.
+
+    gpus may be a fraction below 1, or whole. memory: of the node, in bytes; 0 where nobody knows. processes: how many
+    do the job together, data-parallel, on one node or on several. alone: nothing else runs beside it.
+    """
 
     cpus: int = 1
     gpus: float = 0.0
+    memory: int = 0
+    processes: int = 1
     alone: bool = False
 
 

@@ -25,10 +25,12 @@ from trackers.benchmarks import catalogue
 from trackers.evaluation.measure import Convention
 from trackers.evaluation.measures import MEASURES
 from trackers.evaluation.protocols import CLIPS, PROTOCOLS, REPETITIONS
+from trackers.training import Step
 
 T = TypeVar("T")
 Where = tuple[str | int, ...]
 PROFILES = Path(__file__).parent / "profiles"
+KINDS = ("train", "track", "speed")  # of jobs whose resources a tracker may name
 # What stands where an experiment names no benchmark.
 OWN = catalogue.Benchmark("own", (), "", None, measures=("average_overlap",), convention="trackmeet")
 
@@ -67,12 +69,45 @@ def parts_of_one(one: Dataset, other: Dataset) -> bool:
 
 
 @dataclass(frozen=True)
+class Needs:
+    """What jobs of a tracker take of a machine, which changes no result; what is not said is the run's own.
+
+    cpus: cores, and threads. gpus: a share below 1, or one. memory: GB of the node. processes: how many do a
+    training step together, data-parallel, each with all this; `gpus: 4` means four processes with one GPU each.
+    """
+
+    cpus: int | None = None
+    gpus: float | None = None
+    memory: float | None = None
+    processes: int = 1
+
+    def __post_init__(self) -> None:
+        if self.cpus is not None and self.cpus < 1:
+            raise ValueError(f"cpus: expected at least 1, got {self.cpus}")
+        if self.gpus is not None and not (0 <= self.gpus <= 1 or (self.gpus > 1 and self.gpus.is_integer())):
+            raise ValueError(f"gpus: expected a share from 0 to 1, or a whole number, got {self.gpus:g}")
+        if self.memory is not None and self.memory < 0:
+            raise ValueError(f"memory: expected GB, at least 0, got {self.memory:g}")
+        if self.processes < 1:
+            raise ValueError(f"processes: expected at least 1, got {self.processes}")
+        if self.gpus is not None and self.gpus > 1:
+            if self.processes > 1:
+                raise ValueError("gpus: expected at most 1 for each of several processes")
+            object.__setattr__(self, "processes", int(self.gpus))
+            object.__setattr__(self, "gpus", 1.0)
+
+
+@dataclass(frozen=True)
 class Variant:
-    """One tracker of a study. family: see `trackers.families.find`. config: the family's own."""
+    """One tracker of a study. family: see `trackers.families.find`. config: the family's own.
+
+    resources: what its jobs take, by the name of a training step or the kind of job ("train", "track", "speed").
+    """
 
     name: str
     family: str
     config: Any
+    resources: Mapping[str, Needs] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -518,7 +553,7 @@ def _check_own_measures(
 def _variant(name: str, entry: dict[str, Any], study: Where, problems: _Problems) -> Variant | None:
     where = (*study, "trackers", name)
     settings = dict(entry)
-    family_name = settings.pop("family", None)
+    family_name, resources = settings.pop("family", None), settings.pop("resources", {})
     if not isinstance(family_name, str):
         problems.say((*where, "family"), f"expected the name of a family or module:Class, got {_shown(family_name)}")
         return None
@@ -527,7 +562,26 @@ def _variant(name: str, entry: dict[str, Any], study: Where, problems: _Problems
     except ValueError as error:
         problems.say((*where, "family"), str(error))
         return None
-    return Variant(name, family_name, _convert(settings, family.Config, where, problems))
+    needs = _convert(resources, dict[str, Needs], (*where, "resources"), problems)
+    config = _convert(settings, family.Config, where, problems)
+    if needs and config is not None:
+        _check_needs(needs, family.steps(config), (*where, "resources"), problems)
+    return Variant(name, family_name, config, needs or {})
+
+
+def _check_needs(needs: Mapping[str, Needs], steps: list[Step], where: Where, problems: _Problems) -> None:
+    """Whether resources are of jobs that there are, and several processes are for steps that can be shared."""
+    shared = {step.name: step.parallel for step in steps}
+    for name, need in needs.items():
+        if name not in (*KINDS, *shared):
+            problems.say((*where, name), f"expected one of {', '.join((*KINDS, *shared))}")
+        alone = [step for step, parallel in shared.items() if name in ("train", step) and not parallel]
+        if need.processes > 1 and (name not in ("train", *shared) or alone):
+            problems.say(
+                (*where, name),
+                f"expected one process: {', '.join(alone) or 'what is no training'} cannot be shared by "
+                f"{need.processes}; steps that can: {', '.join(s for s, p in shared.items() if p) or 'none'}",
+            )
 
 
 # Reading: plain data, and the line on which each part of it stands.

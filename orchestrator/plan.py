@@ -18,6 +18,7 @@ from orchestrator.params import (
     Dataset,
     Experiment,
     Extractor,
+    Needs,
     Params,
     Pictures,
     Study,
@@ -108,8 +109,8 @@ class Sources:
     """How a plan learns what lies outside the parameters.
 
     data: where a folder's content is read, and its hash. code: fingerprint of modules and all that they reach.
-    gpus: the share of a GPU that each training and tracking job takes; 0 runs on the CPU. extractors, features:
-    the folders of what extractors have learnt, and of what they saw, a folder each in them.
+    cpus, gpus: what each training and tracking job takes where its tracker says nothing else; 0 GPUs run on the CPU.
+    extractors, features: the folders of what extractors have learnt, and of what they saw, a folder each in them.
     """
 
     data: Callable[[Path], Data]
@@ -119,10 +120,17 @@ class Sources:
     extractors: Path = Path("build/extractors")
     features: Path = Path("build/features")
 
-    @property
-    def resources(self) -> Resources:
-        """Of a job that trains or tracks."""
-        return Resources(self.cpus, self.gpus)
+    def resources(self, variant: Variant | None, *names: str, alone: bool = False) -> Resources:
+        """Of a job that trains or tracks: what the variant says by the first of these names that it has."""
+        said = {} if variant is None else variant.resources
+        needs = next((said[name] for name in names if name in said), Needs())
+        return Resources(
+            self.cpus if needs.cpus is None else needs.cpus,
+            self.gpus if needs.gpus is None else needs.gpus,
+            round((needs.memory or 0) * 1e9),
+            needs.processes,
+            alone,
+        )
 
 
 def plan(params: Params, sources: Sources) -> list[Trial]:
@@ -135,8 +143,8 @@ def extractor_trial(extractor: Extractor, params: Params, sources: Sources) -> T
     network, config = extractors.find(extractor.kind), extractor.config
     uses = {role: _Use(params.datasets[name], "train") for role, name in extractor.train.items()}
     title, owner = f"{EXTRACTORS} / {extractor.name}", {"kind": extractor.kind}
-    jobs = _steps(title, owner, network.module, network.steps(config), config, uses, extractor.seed, sources)
     variant = Variant(extractor.name, extractor.kind, extractor.config)
+    jobs = _steps(title, owner, network.module, network.steps(config), variant, uses, extractor.seed, sources)
     names = " + ".join(extractor.train.values()) or None
     return Trial(EXTRACTORS, extractor.name, names, extractor.seed, variant, jobs, {}, {}, {})
 
@@ -155,7 +163,7 @@ def extraction(cache: str, sequences: Iterable[str], params: Params, sources: So
             {"extractor": _extractor(extractor), "dataset": use.argument, "sequence": name},
             data=data,
             code=code,
-            resources=sources.resources,
+            resources=sources.resources(None),
         )
         for name in sequences
     }
@@ -349,7 +357,7 @@ def _training(title: str, variant: Variant, entry: _Entry, seed: int, params: Pa
     family, sight = families.find(variant.family), _sight(variant, params)
     uses = {role: _Use(dataset, "train", entry.part(dataset), sight) for role, dataset in entry.train.items()}
     steps = family.steps(variant.config)
-    return _steps(title, {"family": variant.family}, family.module, steps, variant.config, uses, seed, sources)
+    return _steps(title, {"family": variant.family}, family.module, steps, variant, uses, seed, sources)
 
 
 def _steps(
@@ -357,7 +365,7 @@ def _steps(
     owner: Mapping[str, str],
     module: str,
     steps: Iterable[Step],
-    config: Any,
+    variant: Variant,
     uses: Mapping[str, _Use],
     seed: int,
     sources: Sources,
@@ -385,7 +393,7 @@ def _steps(
             f"{title} / {step.name}",
             {
                 **owner,
-                "settings": _settings(config, step),
+                "settings": _settings(variant.config, step),
                 "step": step.name,
                 "train": {role: use.argument for role, use in read.items()},
                 "seed": seed if step.seeded else 0,
@@ -393,7 +401,7 @@ def _steps(
             {name: jobs[name] for name in step.needs},
             data | {path: sources.data(Path(path)) for path in step.files},
             sources.code([module, *(m for use in read.values() for m in use.modules), *TRAINING]),
-            sources.resources,
+            sources.resources(variant, step.name, "train"),
         )
     return jobs
 
@@ -424,7 +432,7 @@ def _tracking(
         {} if trained is None else {"weights": trained},
         use.data(sources) | _weights(use.sight, sources),
         sources.code([*modules, "orchestrator.work"]),
-        sources.resources,
+        sources.resources(variant, "track"),
     )
 
 
@@ -441,7 +449,7 @@ def _speed(label: str, variant: Variant, use: _Use, trained: Job | None, sources
         {} if trained is None else {"weights": trained},
         unseen.data(sources) | _weights(use.sight, sources),
         sources.code([*modules, "orchestrator.work"]),
-        replace(sources.resources, alone=True),
+        sources.resources(variant, "speed", "track", alone=True),
     )
 
 

@@ -46,6 +46,7 @@ from trackers.training import Inputs
 if TYPE_CHECKING:
     import torch
 
+SHORTER = "shorter"  # the role of a training that a job goes on with
 AT_ONCE = 16  # frames that an extractor looks at in one batch
 PAUSES = 20  # how many times as long as keeping a checkpoint takes, at least, no other is kept
 SPEED_SEQUENCES = 5  # of a benchmark, by which a tracker's speed is measured
@@ -63,7 +64,8 @@ class Task:
     """One attempt at a job, with all that a worker needs. None of the runtime settings change the result.
 
     inputs: results of other jobs, by role. data: raw data, by name. code: the job's fingerprint of the
-    code. checkpoint: what to go on from. lanes: how many videos at once.
+    code. checkpoint: what to go on from. lanes: how many videos at once. rank, ranks: which of how many processes
+    that do the task together this is; meeting: where they meet, a URL of torch.distributed.
     """
 
     kind: str
@@ -77,6 +79,9 @@ class Task:
     threads: int = 1
     lanes: int = 32
     checkpoint_seconds: float = 20.0
+    rank: int = 0
+    ranks: int = 1
+    meeting: str = ""
 
 
 def run(task: Task, output: Path, emit: Emit) -> dict[str, Any]:
@@ -115,7 +120,9 @@ class JobReporter:
 
     task: Task
     emit: Emit
+    start: Path | None = None  # where the state lies from which a longer training of the same step goes on
     due: float = dataclasses.field(init=False)  # on the monotonic clock
+    last: Callable[[], dict[str, Any]] | None = None  # the state as it is now
 
     def __post_init__(self) -> None:
         self.due = time.monotonic() + self.task.checkpoint_seconds
@@ -127,6 +134,7 @@ class JobReporter:
         self.emit("metric", name, float(value), step, int(time.time() * 1000))
 
     def checkpoint(self, step: int, state: Callable[[], dict[str, Any]]) -> None:
+        self.last = state
         began = time.monotonic()
         if began < self.due:
             return
@@ -139,15 +147,21 @@ class JobReporter:
         self.due = ended + (max(pause, PAUSES * (ended - began)) if pause else 0.0)
 
     def resume(self) -> dict[str, Any] | None:
-        if self.task.checkpoint is None:
-            return None
         import torch
 
-        return torch.load(io.BytesIO(self.task.checkpoint), map_location="cpu", weights_only=True)
+        if self.task.checkpoint is not None:
+            return torch.load(io.BytesIO(self.task.checkpoint), map_location="cpu", weights_only=True)
+        if self.start is not None and self.start.exists():
+            return torch.load(self.start, map_location="cpu", weights_only=True)
+        return None
 
 
 def train(task: Task, output: Path, emit: Emit) -> dict[str, Any]:
-    """One step of a family's training, or of an extractor's -> weights.pt, a flat state_dict; learnt_from.json."""
+    """One step of a family's training, or of an extractor's -> weights.pt, a flat state_dict; learnt_from.json.
+
+    With the argument "goes_on" the state at the end is written, too: state.pt. The role SHORTER among the inputs is
+    such a training of the same step, at whose end this one begins.
+    """
     import torch
 
     kind = task.arguments.get("kind")
@@ -159,7 +173,7 @@ def train(task: Task, output: Path, emit: Emit) -> dict[str, Any]:
         data={role: _open(task, dataset) for role, dataset in task.arguments["train"].items()},
         seed=task.arguments["seed"],
         device=task.device,
-        weights={role: load_weights(result.path) for role, result in task.inputs.items()},
+        weights={role: load_weights(result.path) for role, result in task.inputs.items() if role != SHORTER},
         files={path: _file(task.data[path].path) for path in step.files},
         features={
             role: Features(task.data[dataset["features"]].path)
@@ -167,7 +181,11 @@ def train(task: Task, output: Path, emit: Emit) -> dict[str, Any]:
             if "features" in dataset
         },
     )
-    weights = step.run(inputs, config, JobReporter(task, emit))
+    start = task.inputs[SHORTER].path / "state.pt" if SHORTER in task.inputs else None
+    reporter = JobReporter(task, emit, start)
+    weights = step.run(inputs, config, reporter)
+    if task.arguments.get("goes_on") and reporter.last is not None:
+        torch.save(reporter.last(), output / "state.pt")
     torch.save({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}, output / "weights.pt")
     read = {role: frozenset(_names(opened)) for role, opened in inputs.data.items()}
     LearntFrom.step(

@@ -80,7 +80,8 @@ class Step:
     ("train" where an experiment names one data set). files: paths of other files that it reads.
     settings: names of those settings that it depends on, or None for all; it sees the others at their defaults.
     seeded: whether it draws random numbers. prepares: whether it learns nothing, and only lays data out: it is given
-    all sequences in cross-validation, too, so that all folds share its result.
+    all sequences in cross-validation, too, so that all folds share its result. parallel: whether several processes
+    can do it together, see `trackers.parallel`.
     """
 
     name: str
@@ -91,6 +92,7 @@ class Step:
     settings: tuple[str, ...] | None = None
     seeded: bool = True
     prepares: bool = False
+    parallel: bool = False
 
 
 @dataclass(frozen=True)
