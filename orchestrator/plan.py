@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -120,6 +120,11 @@ class Sources:
     extractors: Path = Path("build/extractors")
     features: Path = Path("build/features")
 
+    def asked_once(self) -> Sources:
+        """The same, which asks for the code of each set of modules once: thousands of jobs share it."""
+        code = cache(self.code)
+        return replace(self, code=lambda modules: code(tuple(modules)))
+
     def resources(self, variant: Variant | None, *names: str, alone: bool = False) -> Resources:
         """Of a job that trains or tracks: what the variant says by the first of these names that it has."""
         said = {} if variant is None else variant.resources
@@ -135,6 +140,7 @@ class Sources:
 
 def plan(params: Params, sources: Sources) -> list[Trial]:
     """All trials of all studies."""
+    sources = sources.asked_once()
     return [trial for study in params.studies for trial in _study(study, params, sources)]
 
 
@@ -144,7 +150,8 @@ def extractor_trial(extractor: Extractor, params: Params, sources: Sources) -> T
     uses = {role: _Use(params.datasets[name], "train") for role, name in extractor.train.items()}
     title, owner = f"{EXTRACTORS} / {extractor.name}", {"kind": extractor.kind}
     variant = Variant(extractor.name, extractor.kind, extractor.config)
-    jobs = _steps(title, owner, network.module, network.steps(config), variant, uses, extractor.seed, sources)
+    steps = _Learning.of(network.steps(config), config)
+    jobs = _steps(title, owner, network.module, steps, variant, uses, extractor.seed, sources)
     names = " + ".join(extractor.train.values()) or None
     return Trial(EXTRACTORS, extractor.name, names, extractor.seed, variant, jobs, {}, {}, {})
 
@@ -206,45 +213,107 @@ class _Fold:
 
 @dataclass(frozen=True)
 class _Entry:
-    """What one trial trains on, by role, and is tested in. fold: of a cross-validation; None: everything."""
+    """What one trial of each seed trains on, by role, and is tested in. fold: of a cross-validation; None: all."""
 
-    train: Mapping[str, Dataset]
-    tests: Mapping[str, Experiment]
+    train: Mapping[str, _Use]
+    tests: Mapping[str, tuple[_Use, Experiment]]
     fold: _Fold | None = None
 
-    def part(self, dataset: Dataset) -> dict[str, Any] | None:
-        """Which part of a data set it tests, or leaves out; None: all of it is read."""
-        return None if self.fold is None else self.fold.part(dataset)
+    @classmethod
+    def of(
+        cls,
+        train: Mapping[str, Dataset],
+        tests: Mapping[str, Experiment],
+        cast: _Cast,
+        fold: _Fold | None = None,
+    ) -> _Entry:
+        """Of these data sets, as this tracker sees them."""
+
+        def use(dataset: Dataset, side: Literal["train", "test"]) -> _Use:
+            return _Use(dataset, side, None if fold is None else fold.part(dataset), cast.sight)
+
+        return cls(
+            {role: use(dataset, "train") for role, dataset in train.items()},
+            {test: (use(cast.params.datasets[test], "test"), experiment) for test, experiment in tests.items()},
+            fold,
+        )
+
+
+@dataclass(frozen=True)
+class _Learning:
+    """A step of a training, and the settings that it depends on."""
+
+    step: Step
+    settings: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, steps: Iterable[Step], config: Any) -> list[_Learning]:
+        """Each of these steps."""
+        return [cls(step, _settings(config, step)) for step in steps]
+
+
+@dataclass(frozen=True)
+class _Cast:
+    """A variant, and what holds for all its trials: found once, however many folds and seeds there are."""
+
+    variant: Variant
+    params: Params
+
+    @cached_property
+    def family(self) -> families.Family:
+        return families.find(self.variant.family)
+
+    @cached_property
+    def steps(self) -> list[_Learning]:
+        return _Learning.of(self.family.steps(self.variant.config), self.variant.config)
+
+    @property
+    def learns(self) -> bool:
+        """Else its weights come from files, or it has none."""
+        return any(learning.step.reads for learning in self.steps)
+
+    @cached_property
+    def measures(self) -> tuple[str, ...]:
+        """Its own, besides the experiment's."""
+        return self.family.measures(self.variant.config)
+
+    @cached_property
+    def sight(self) -> _Sight | None:
+        name = self.family.extractor(self.variant.config)
+        return None if name is None else _Sight(self.params.extractors[name], self.params)
+
+    @cached_property
+    def arguments(self) -> dict[str, Any]:
+        """Of a job: all its settings, and through what it sees."""
+        own = {"family": self.variant.family, "settings": _settings(self.variant.config)}
+        return own if self.sight is None else {**own, "extractor": _extractor(self.sight.extractor)}
 
 
 def _study(study: Study, params: Params, sources: Sources) -> Iterable[Trial]:
     for variant in study.trackers:
-        family = families.find(variant.family)
-        steps = family.steps(variant.config)
-        learns = any(step.reads for step in steps)  # else its weights come from files, or it has none
+        cast = _Cast(variant, params)
+        entries = [entry for entry in _entries(study, cast) if entry.train or not cast.learns]
         # Where nothing is trained and nothing is drawn, no seed can matter.
-        seeds = study.seeds if steps or family.stochastic else study.seeds[:1]
-        for seed in seeds:
-            for entry in _entries(study, params, variant.name, learns):
-                if entry.train or not learns:
-                    yield _trial(study, params, variant, entry, seed, sources)
+        seeds = study.seeds if cast.steps or cast.family.stochastic else study.seeds[:1]
+        yield from (_trial(study, cast, entry, seed, sources) for seed in seeds for entry in entries)
 
 
-def _entries(study: Study, params: Params, tracker: str, learns: bool) -> Iterable[_Entry]:
+def _entries(study: Study, cast: _Cast) -> Iterable[_Entry]:
     """The trials of one tracker and seed. One that learns from no data is tested once, whatever others learnt from."""
-    experiments = [experiment for experiment in study.experiments if experiment.has(tracker)]
+    params = cast.params
+    experiments = [experiment for experiment in study.experiments if experiment.has(cast.variant.name)]
     whole = [experiment for experiment in experiments if experiment.folds == 1]
-    if learns:
+    if cast.learns:
         for several in _alike(whole):
-            yield _Entry(_train(several[0], params), _tests(several))
+            yield _Entry.of(_train(several[0], params), _tests(several), cast)
     elif whole:
-        yield _Entry({}, _tests(whole))
+        yield _Entry.of({}, _tests(whole), cast)
     for several in _alike(experiment for experiment in experiments if experiment.folds > 1):
         train, tests = _train(several[0], params), _tests(several)
         tested, drawn = tuple(params.datasets[test] for test in tests), tuple(train.values())
         for number in range(several[0].folds):
             fold = _Fold(number, several[0].folds, several[0].fold_seed, tested, drawn)
-            yield _Entry(train if learns else {}, tests, fold)
+            yield _Entry.of(train if cast.learns else {}, tests, cast, fold)
 
 
 def _alike(experiments: Iterable[Experiment]) -> Iterable[list[Experiment]]:
@@ -264,8 +333,9 @@ def _train(experiment: Experiment, params: Params) -> Mapping[str, Dataset]:
     return {role: params.datasets[name] for role, name in experiment.roles.items()}
 
 
-def _trial(study: Study, params: Params, variant: Variant, entry: _Entry, seed: int, sources: Sources) -> Trial:
-    train = " + ".join(dataset.name for dataset in entry.train.values()) or None
+def _trial(study: Study, cast: _Cast, entry: _Entry, seed: int, sources: Sources) -> Trial:
+    variant = cast.variant
+    train = " + ".join(use.dataset.name for use in entry.train.values()) or None
     title = " / ".join(
         part
         for part in (
@@ -277,23 +347,20 @@ def _trial(study: Study, params: Params, variant: Variant, entry: _Entry, seed: 
         )
         if part
     )
-    training = _training(title, variant, entry, seed, params, sources)
+    owner, module = {"family": variant.family}, cast.family.module
+    training = _steps(title, owner, module, cast.steps, variant, entry.train, seed, sources)
     trained = list(training.values())[-1] if training else None
     tracking: dict[tuple[str, str], Job] = {}
     scores: dict[str, Job] = {}
     speed: dict[str, Job] = {}
-    family = families.find(variant.family)
-    own = family.measures(variant.config)
-    for test, experiment in entry.tests.items():
-        dataset = params.datasets[test]
-        use = _Use(dataset, "test", entry.part(dataset), _sight(variant, params))
-        measures = list(dict.fromkeys((*experiment.measures, *own)))
+    for test, (use, experiment) in entry.tests.items():
+        measures = list(dict.fromkeys((*experiment.measures, *cast.measures)))
         for protocol in experiment.protocols:
             tracking[test, protocol] = _tracking(
                 f"{title} / track {test} / {protocol}",
-                variant,
+                cast,
                 use,
-                _playing(experiment, protocol, measures, family.stochastic),
+                _playing(experiment, protocol, measures, cast.family.stochastic),
                 seed,
                 trained,
                 sources,
@@ -313,7 +380,7 @@ def _trial(study: Study, params: Params, variant: Variant, entry: _Entry, seed: 
             code=sources.code(SCORING),
         )
         if experiment.measures_speed(variant.name):
-            speed[test] = _speed(f"{title} / speed {test}", variant, use, trained, sources)
+            speed[test] = _speed(f"{title} / speed {test}", cast, use, trained, sources)
     return Trial(
         study=study.name,
         tracker=variant.name,
@@ -353,18 +420,11 @@ def _pictures(chosen: Pictures) -> dict[str, Any]:
     return {"sequences": some if isinstance(some, int) else list(some), "frames": list(chosen.frames)}
 
 
-def _training(title: str, variant: Variant, entry: _Entry, seed: int, params: Params, sources: Sources) -> _Jobs:
-    family, sight = families.find(variant.family), _sight(variant, params)
-    uses = {role: _Use(dataset, "train", entry.part(dataset), sight) for role, dataset in entry.train.items()}
-    steps = family.steps(variant.config)
-    return _steps(title, {"family": variant.family}, family.module, steps, variant, uses, seed, sources)
-
-
 def _steps(
     title: str,
     owner: Mapping[str, str],
     module: str,
-    steps: Iterable[Step],
+    steps: Iterable[_Learning],
     variant: Variant,
     uses: Mapping[str, _Use],
     seed: int,
@@ -377,8 +437,8 @@ def _steps(
     """
     jobs: _Jobs = {}
     prepared: dict[str, set[str]] = {}  # roles of which all sequences lie in a step's result
-    for step in steps:
-        read = {role: replace(uses[role], part=None) if step.prepares else uses[role] for role in step.reads}
+    for step, settings in ((learning.step, learning.settings) for learning in steps):
+        read = {role: uses[role].whole if step.prepares else uses[role] for role in step.reads}
         given = {role for need in step.needs for role in prepared[need]}
         prepared[step.name] = given | set(step.reads) if step.prepares else set()
         unread = {role for role in given - set(step.reads) if uses[role].part is not None}
@@ -393,7 +453,7 @@ def _steps(
             f"{title} / {step.name}",
             {
                 **owner,
-                "settings": _settings(variant.config, step),
+                "settings": settings,
                 "step": step.name,
                 "train": {role: use.argument for role, use in read.items()},
                 "seed": seed if step.seeded else 0,
@@ -408,7 +468,7 @@ def _steps(
 
 def _tracking(
     label: str,
-    variant: Variant,
+    cast: _Cast,
     use: _Use,
     arguments: Mapping[str, Any],
     seed: int,
@@ -416,40 +476,39 @@ def _tracking(
     sources: Sources,
 ) -> Job:
     """use: of the data that is tracked."""
-    family = families.find(variant.family)
-    modules = [family.module, *use.modules, "trackers.evaluation.lanes", "trackers.evaluation.archive"]
+    modules = [cast.family.module, *use.modules, "trackers.evaluation.lanes", "trackers.evaluation.archive"]
     if use.sight is not None:
         modules.append(extractors.find(use.sight.extractor.kind).module)
     return Job(
         "track",
         label,
         {
-            **_variant(variant, use.sight),
+            **cast.arguments,
             "test": use.argument,
-            "seed": seed if family.stochastic else 0,
+            "seed": seed if cast.family.stochastic else 0,
             **arguments,
         },
         {} if trained is None else {"weights": trained},
         use.data(sources) | _weights(use.sight, sources),
         sources.code([*modules, "orchestrator.work"]),
-        sources.resources(variant, "track"),
+        sources.resources(cast.variant, "track"),
     )
 
 
-def _speed(label: str, variant: Variant, use: _Use, trained: Job | None, sources: Sources) -> Job:
+def _speed(label: str, cast: _Cast, use: _Use, trained: Job | None, sources: Sources) -> Job:
     """use: of the data that is tracked; what an extractor saw of it before does not count."""
-    modules = [families.find(variant.family).module, *use.modules, "trackers.evaluation.speed"]
+    modules = [cast.family.module, *use.modules, "trackers.evaluation.speed"]
     if use.sight is not None:
         modules.append(extractors.find(use.sight.extractor.kind).module)
     unseen = replace(use, sight=None)
     return Job(
         "speed",
         label,
-        {**_variant(variant, use.sight), "test": unseen.argument},
+        {**cast.arguments, "test": unseen.argument},
         {} if trained is None else {"weights": trained},
         unseen.data(sources) | _weights(use.sight, sources),
         sources.code([*modules, "orchestrator.work"]),
-        sources.resources(variant, "speed", "track", alone=True),
+        sources.resources(cast.variant, "speed", "track", alone=True),
     )
 
 
@@ -467,17 +526,12 @@ class _Sight:
         return name
 
 
-def _sight(variant: Variant, params: Params) -> _Sight | None:
-    name = families.find(variant.family).extractor(variant.config)
-    return None if name is None else _Sight(params.extractors[name], params)
-
-
 @dataclass(frozen=True)
 class _Use:
     """A data set as a job reads it.
 
     part: of its sequences, those tested in a fold, or (side "train") all others; see `_Fold.part`. sight: through
-    what it was seen.
+    what it was seen. What follows from these is found once, and shared by all jobs that read it.
     """
 
     dataset: Dataset
@@ -485,7 +539,7 @@ class _Use:
     part: Mapping[str, Any] | None = None
     sight: _Sight | None = None
 
-    @property
+    @cached_property
     def argument(self) -> dict[str, Any]:
         """As an argument of a job."""
         dataset = self.dataset
@@ -498,8 +552,19 @@ class _Use:
         if self.part is not None:
             argument["part"] = {**self.part, "side": self.side}
         if self.sight is not None:
-            argument["features"] = FEATURES + self.sight.cache(dataset)
+            argument["features"] = FEATURES + self.cache
         return argument
+
+    @cached_property
+    def cache(self) -> str:
+        """The name of the cache of what was seen in it; only where it has a sight."""
+        assert self.sight is not None
+        return self.sight.cache(self.dataset)
+
+    @cached_property
+    def whole(self) -> _Use:
+        """All its sequences."""
+        return self if self.part is None else replace(self, part=None)
 
     @property
     def modules(self) -> list[str]:
@@ -515,15 +580,8 @@ class _Use:
         """What a job reads of it, by name."""
         data = {self.dataset.name: sources.data(self.dataset.root)}
         if self.sight is not None:
-            cache = self.sight.cache(self.dataset)
-            data[FEATURES + cache] = sources.data(sources.features / cache)
+            data[FEATURES + self.cache] = sources.data(sources.features / self.cache)
         return data
-
-
-def _variant(variant: Variant, sight: _Sight | None) -> dict[str, Any]:
-    """As arguments of a job: all its settings, and through what it sees."""
-    own = {"family": variant.family, "settings": _settings(variant.config)}
-    return own if sight is None else {**own, "extractor": _extractor(sight.extractor)}
 
 
 def _settings(config: Any, step: Step | None = None) -> dict[str, Any]:
