@@ -13,6 +13,7 @@ import typer
 
 from orchestrator.data_commands import data_app
 from orchestrator.feature_commands import extractor, features
+from orchestrator.housekeeping_commands import cancel, doctor, gc, keys, logs, status
 from orchestrator.paths import here
 from orchestrator.run_options import (
     CheckpointSeconds,
@@ -49,6 +50,12 @@ app.command()(export)
 app.command()(track)
 app.command()(extractor)
 app.command()(features)
+app.command()(status)
+app.command()(logs)
+app.command()(cancel)
+app.command()(gc)
+app.command()(doctor)
+app.command(hidden=True)(keys)
 
 
 @app.command()
@@ -139,19 +146,6 @@ def _print_links(prospect: Prospect) -> None:
     for study in dict.fromkeys(trial.study for trial in prospect.chosen):
         keys = [trial.key for trial in prospect.chosen if trial.study == study]
         print(f"{study}, with the UI open:\n{compare_links(default_uri(here().root), study, keys)}")
-
-
-@app.command()
-def status() -> None:
-    """Show the run in progress, from any terminal, or how the last one ended."""
-    from orchestrator.progress import describe
-
-    try:
-        state = json.loads(here().status.read_text())
-    except (OSError, ValueError):
-        print("no run yet")
-        return
-    print(describe(state))
 
 
 @app.command()

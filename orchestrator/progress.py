@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +19,9 @@ from orchestrator.jobs import Job
 
 # Seconds that a job of each kind is expected to take before any of its kind has been seen.
 EXPECTED = {"train": 60.0, "extract": 5.0, "track": 8.0, "score": 0.3, "speed": 5.0}
+
+SAID = 5  # how many of the newest messages the status file has
+SILENT = 30.0  # seconds after which a run on another machine that writes no status counts as dead
 
 
 @dataclass
@@ -52,6 +57,7 @@ class Board(Observer):
     running: dict[str, _Running] = field(default_factory=dict)
     done: int = 0
     failures: list[dict[str, str]] = field(default_factory=list)
+    retries: int = 0
     messages: list[str] = field(default_factory=list)
     _took: dict[str, list[float]] = field(default_factory=dict)
     _written: float = 0.0
@@ -88,6 +94,7 @@ class Board(Observer):
 
     def retried(self, job: Job, message: str) -> None:
         self.running.pop(job.key, None)
+        self.retries += 1
         self.messages.append(f"again   {job.label}: {message}")
 
     def tick(self) -> None:
@@ -126,6 +133,7 @@ class Board(Observer):
             {
                 "state": state,
                 "pid": os.getpid(),
+                "host": socket.gethostname(),
                 "started": self.started_at,
                 "updated": self._written,
                 "jobs": len(self.jobs),
@@ -134,6 +142,8 @@ class Board(Observer):
                 "waiting": self.waiting,
                 "running": [vars(row) for row in self.running.values()],
                 "failures": self.failures,
+                "retries": self.retries,
+                "messages": self.messages[-SAID:],
                 "eta": self.eta(),
             },
         )
@@ -221,24 +231,39 @@ class Display(Observer):
 
 def describe(status: Mapping[str, Any]) -> str:
     """What the status file says, for people: of a run in progress or of the last one."""
-    state = status["state"]
-    if state == "running" and not _alive(status["pid"]):
+    alive, state = under_way(status), status["state"]
+    if state == "running" and not alive:
         state = "ended without a word (killed?); run it again and it goes on"
     lines = [
         f"{state}: {status['done']}/{status['jobs']} jobs done, {len(status['running'])} running, "
         f"{status['waiting']} waiting, {len(status['failures'])} failed, {status['found_done']} found done"
     ]
-    if status["state"] == "running" and state == "running":
+    retries = status.get("retries", 0)
+    lines[0] += f", {retries} begun again" if retries else ""
+    if alive:
         eta = status["eta"]
         lines[0] += f"; {_span(time.time() - status['started'])} elapsed"
         lines[0] += f", about {_span(eta)} to go" if eta else ""
+        busy = Counter(row["where"] for row in status["running"])
+        if len(busy) > 1:
+            lines.append("  nodes: " + ", ".join(f"{node} {jobs}" for node, jobs in sorted(busy.items())))
         for row in status["running"]:
             running = _Running(**row)
             loss = "" if running.loss is None else f", loss {running.loss:.4g}"
             lines.append(f"  running {running.label} on {running.where}: {_share(running)}{loss}")
     causes = [row for row in status["failures"] if not row["message"].startswith(FOLLOWS)]
     lines += [f"  FAILED {row['label']}: {row['message']}" for row in causes]
+    lines += [f"  {message}" for message in status.get("messages", []) if not message.startswith("FAILED")]
     return "\n".join(lines)
+
+
+def under_way(status: Mapping[str, Any]) -> bool:
+    """Whether the run of a status file goes on: its process lives, or, on another machine, wrote not long ago."""
+    if status["state"] != "running":
+        return False
+    if status.get("host", socket.gethostname()) != socket.gethostname():
+        return time.time() - status["updated"] < SILENT
+    return _alive(status["pid"])
 
 
 @contextmanager
