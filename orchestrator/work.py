@@ -10,8 +10,10 @@ import dataclasses
 import io
 import itertools
 import json
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -65,7 +67,7 @@ class Task:
 
     inputs: results of other jobs, by role. data: raw data, by name. code: the job's fingerprint of the
     code. checkpoint: what to go on from. lanes: how many videos at once. rank, ranks: which of how many processes
-    that do the task together this is; meeting: where they meet, a URL of torch.distributed.
+    that do the task together this is; meeting: where they meet, a URL of torch.distributed. key: the job's.
     """
 
     kind: str
@@ -82,6 +84,7 @@ class Task:
     rank: int = 0
     ranks: int = 1
     meeting: str = ""
+    key: str = ""
 
 
 def run(task: Task, output: Path, emit: Emit) -> dict[str, Any]:
@@ -115,7 +118,8 @@ class JobReporter:
     """A step's reporter: passes everything on, and decides when a checkpoint is due.
 
     One is due `checkpoint_seconds` after the last (0: after every step), or later: 20 times as long as that took to
-    keep, so that large ones take no more than about 5% of the time.
+    keep, so that large ones take no more than about 5% of the time. Of several processes that train together the first
+    alone says anything, and keeps any.
     """
 
     task: Task
@@ -125,13 +129,15 @@ class JobReporter:
     last: Callable[[], dict[str, Any]] | None = None  # the state as it is now
 
     def __post_init__(self) -> None:
-        self.due = time.monotonic() + self.task.checkpoint_seconds
+        self.due = math.inf if self.task.rank else time.monotonic() + self.task.checkpoint_seconds
 
     def progress(self, done: int, total: int) -> None:
-        self.emit("progress", done, total)
+        if not self.task.rank:
+            self.emit("progress", done, total)
 
     def metric(self, name: str, value: float, step: int) -> None:
-        self.emit("metric", name, float(value), step, int(time.time() * 1000))
+        if not self.task.rank:
+            self.emit("metric", name, float(value), step, int(time.time() * 1000))
 
     def checkpoint(self, step: int, state: Callable[[], dict[str, Any]]) -> None:
         self.last = state
@@ -160,9 +166,11 @@ def train(task: Task, output: Path, emit: Emit) -> dict[str, Any]:
     """One step of a family's training, or of an extractor's -> weights.pt, a flat state_dict; learnt_from.json.
 
     With the argument "goes_on" the state at the end is written, too: state.pt. The role SHORTER among the inputs is
-    such a training of the same step, at whose end this one begins.
+    such a training of the same step, at whose end this one begins. Of several processes the first alone writes.
     """
     import torch
+
+    from trackers import parallel
 
     kind = task.arguments.get("kind")
     module = families.find(task.arguments["family"]) if kind is None else extractors.find(kind)
@@ -183,7 +191,11 @@ def train(task: Task, output: Path, emit: Emit) -> dict[str, Any]:
     )
     start = task.inputs[SHORTER].path / "state.pt" if SHORTER in task.inputs else None
     reporter = JobReporter(task, emit, start)
-    weights = step.run(inputs, config, reporter)
+    together = parallel.joined(task.rank, task.ranks, task.meeting, task.device) if task.ranks > 1 else nullcontext()
+    with together:
+        weights = step.run(inputs, config, reporter)
+    if task.rank:
+        return {}
     if task.arguments.get("goes_on") and reporter.last is not None:
         torch.save(reporter.last(), output / "state.pt")
     torch.save({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}, output / "weights.pt")

@@ -7,7 +7,7 @@ through a `Reporter`: progress, metrics, and checkpoints from which it goes on a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor, nn
+
+from trackers import parallel
 
 if TYPE_CHECKING:
     from trackers.features import Features
@@ -111,7 +113,7 @@ class Training:
     drop_every: int | None = None  # updates after which, each time, the learning rate is a tenth of what it was
     report_every: int = 100  # updates whose mean is one point of a curve
     mixed_precision: bool = False  # bfloat16 autocast, on a GPU only
-    capture: bool = False  # replay each update as one CUDA graph, on a GPU only
+    capture: bool = False  # replay each update as one CUDA graph, on a GPU only, and by one process only
 
     def __post_init__(self) -> None:
         for name in ("batch", "updates_per_epoch", "patience", "report_every"):
@@ -146,6 +148,8 @@ def fit(
     training: Training,
     reporter: Reporter,
     validate: Callable[[], Mapping[str, float]] = dict,
+    axes: Sequence[int | None] | None = None,
+    sums: Collection[str] = (),
 ) -> Weights:
     """Train `model`, on the device where its parameters are; the weights, on the CPU.
 
@@ -156,6 +160,9 @@ def fit(
     optimizer: its groups' learning rates are those of the first update. With `capture` it must be able to
     step inside a CUDA graph, with learning rates that are tensors.
     validate: more metrics, taken with the model in evaluation mode whenever costs are reported.
+    axes, sums: how a minibatch and its costs are parted where several processes train together, see `parallel`: of
+    each tensor the dimension of the examples (None: 0 of each), and those costs that are sums over them, not means.
+    The first process alone validates; all see the same costs, and so stop, or diverge, at the same update.
 
     A GPU is waited for only at reports, checkpoints and the ends of epochs. There a loss that was
     not finite raises DivergedError, with the number of its update.
@@ -164,6 +171,7 @@ def fit(
     on_gpu = device.type == "cuda"
     length, total = training.updates_per_epoch, training.updates
     rates = [float(group["lr"]) for group in optimizer.param_groups]
+    team = parallel.Team(model, axes, sums)
     done, best, stale = 0, math.inf, 0  # updates; lowest mean loss of an epoch; epochs since
     curves: dict[str, Tensor] = {}  # each cost at each update of this epoch, then of the last one
 
@@ -172,14 +180,15 @@ def fit(
         optimizer.load_state_dict(saved["optimizer"])
         done, best, stale = saved["done"], saved["best"], saved["stale"]
         curves = {name: curve.to(device) for name, curve in saved["curves"].items()}
+    team.begin(done)
 
     def update(*tensors: Tensor) -> dict[str, Tensor]:
         with torch.autocast(device.type, torch.bfloat16, enabled=training.mixed_precision and on_gpu):
             values = costs(*tensors)
         optimizer.zero_grad(set_to_none=True)
-        values["loss"].backward()
+        found = team.backward(values)
         optimizer.step()
-        return {name: value.detach() for name, value in values.items()}
+        return found
 
     def check() -> None:
         losses = curves["loss"][: (done - 1) % length + 1].tolist()
@@ -209,7 +218,7 @@ def fit(
 
     model.train()
     step: Callable[..., Mapping[str, Tensor]] = update
-    if training.capture and on_gpu and done < total:
+    if training.capture and on_gpu and team.ranks == 1 and done < total:
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = torch.tensor(rate, device=device)
         step = captured(update, batch(done), model, optimizer)
@@ -217,7 +226,7 @@ def fit(
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             set_rate(group, rate * factor(done))
         at = done % length
-        for name, value in step(*batch(done)).items():
+        for name, value in step(*team.part(batch(done))).items():
             curves.setdefault(name, torch.zeros(length, device=device))[at] = value
         done += 1
         if (at + 1) % training.report_every == 0 or at + 1 == length:
@@ -225,10 +234,11 @@ def fit(
             since = at // training.report_every * training.report_every
             for name, curve in curves.items():
                 reporter.metric(name, float(curve[since : at + 1].mean()), done)
-            model.eval()
-            for name, score in validate().items():
-                reporter.metric(name, score, done)
-            model.train()
+            if team.rank == 0:
+                model.eval()
+                for name, score in validate().items():
+                    reporter.metric(name, score, done)
+                model.train()
         if at + 1 == length:
             mean = float(curves["loss"].mean())
             best, stale = (mean, 0) if mean < best else (best, stale + 1)

@@ -297,7 +297,7 @@ def train(inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
 
 def steps(config: Config) -> list[Step]:
     """One step: the whole model, end to end."""
-    return [Step("train", train)]
+    return [Step("train", train, parallel=True)]
 
 
 class RecTracker(Tracker):

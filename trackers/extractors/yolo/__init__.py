@@ -114,13 +114,14 @@ def steps(config: Config) -> list[Step]:
     return [
         Step("classes", partial(pack, "classes"), reads=("classes",), settings=(), seeded=False),
         Step("objects", partial(pack, "objects"), reads=("objects",), settings=("network",), seeded=False),
-        Step("pretrain", pretrain, ("classes",), reads=(), settings=(*learning, "pretraining")),
+        Step("pretrain", pretrain, ("classes",), reads=(), settings=(*learning, "pretraining"), parallel=True),
         Step(
             "detect",
             detect,
             ("objects", "pretrain"),
             reads=(),
             settings=(*learning, "detection", "coordinates", "nothing", "overlap"),
+            parallel=True,
         ),
     ]
 

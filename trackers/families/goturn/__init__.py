@@ -105,12 +105,12 @@ def steps(config: Config) -> list[Step]:
     path = config.backbone.weights
     if path is None:
         settings = ("backbone", "size", "context", "pretraining")
-        backbone = Step("backbone", learn_backbone, ("images",), reads=(), settings=settings)
+        backbone = Step("backbone", learn_backbone, ("images",), reads=(), settings=settings, parallel=True)
     else:
         backbone = Step("backbone", read_backbone, reads=(), files=(path,), settings=("backbone",), seeded=False)
     roles = [role for role in ROLES if role in (*learnt_from, *backbone.needs)]
     packs = [Step(role, partial(pack, role), reads=(role,), settings=(), seeded=False) for role in roles]
-    return [*packs, backbone, Step("train", train, ("backbone", *learnt_from), reads=())]
+    return [*packs, backbone, Step("train", train, ("backbone", *learnt_from), reads=(), parallel=True)]
 
 
 def pack(role: str, inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
@@ -176,7 +176,8 @@ def train(inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
         ],
         momentum=config.momentum,
     )
-    return fit(model, optimizer, batch, costs, training, reporter, validate)
+    axes = (None, 0, 0, 0, 1)  # a target may be that of examples in several parts
+    return fit(model, optimizer, batch, costs, training, reporter, validate, axes, sums=("loss",))
 
 
 def cost(predicted: Tensor, corners: Tensor, loss: Literal["l1", "l2"]) -> Tensor:

@@ -188,7 +188,7 @@ def _shared(config: Config) -> list[Step]:
     path = config.backbone.weights
     if path is None:
         learnt = ("backbone", "size", "pretraining")
-        network = Step("backbone", learning.learn_backbone, reads=("images",), settings=learnt)
+        network = Step("backbone", learning.learn_backbone, reads=("images",), settings=learnt, parallel=True)
     else:
         read = learning.read_backbone
         network = Step("backbone", read, reads=(), files=(path,), settings=("backbone",), seeded=False)
@@ -205,9 +205,13 @@ def _seen(config: Config) -> tuple[str, ...]:
 
 
 def _step(
-    name: str, run: Callable[[Inputs, Config, Reporter], Weights], needs: tuple[str, ...], settings: tuple[str, ...]
+    name: str,
+    run: Callable[[Inputs, Config, Reporter], Weights],
+    needs: tuple[str, ...],
+    settings: tuple[str, ...],
+    parallel: bool = True,
 ) -> Step:
-    return Step(name, run, tuple(dict.fromkeys(needs)), ("videos",), settings=settings)
+    return Step(name, run, tuple(dict.fromkeys(needs)), ("videos",), settings=settings, parallel=parallel)
 
 
 ATTENTION = ("map_size", "attention", "attention_training", "anchor_pixels", "foreground", "smoothness", "burn_in")
@@ -236,7 +240,8 @@ def _rounds(config: Config) -> list[Step]:
         before, after = f"global-{round - 1}", f"global-{round}"
         for number, name in crossed.items():
             needs = ("maps", "backbone", halves[number], before)
-            steps.append(_step(name, partial(learning.cross, number), needs, (*tracking, *own, "every")))
+            cross = partial(learning.cross, number)  # it learns nothing
+            steps.append(_step(name, cross, needs, (*tracking, *own, "every"), parallel=False))
         steps.append(
             _step(
                 after,

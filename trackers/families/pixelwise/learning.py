@@ -150,7 +150,7 @@ def _train_local(
         return segmentation_cost(logits, masks.float(), config.cross_entropy)
 
     optimizer = _adam(model, training, inputs.device)
-    return fit(model, optimizer, batch, costs, training, reporter)
+    return fit(model, optimizer, batch, costs, training, reporter, axes=(1, 0, 0, 1))
 
 
 def _adam(model: nn.Module, training: Training, device: str) -> torch.optim.Adam:
@@ -246,7 +246,7 @@ def _train_global(
         return attention_cost(theta, true, aspect, *settings)
 
     optimizer = _adam(model, training, inputs.device)
-    return fit(model, optimizer, batch, costs, training, reporter)
+    return fit(model, optimizer, batch, costs, training, reporter, axes=(1, 1, 0))
 
 
 def grown(maps: Tensor, pixels: int) -> Tensor:

@@ -172,7 +172,7 @@ def steps(config: Config) -> list[Step]:
     """The backbone alone: everything else is learnt online, in each sequence."""
     if config.backbone.weights is None:
         settings = ("backbone", "size", "border", "pretraining")
-        return [Step("backbone", learn_backbone, reads=("images",), settings=settings)]
+        return [Step("backbone", learn_backbone, reads=("images",), settings=settings, parallel=True)]
     path = config.backbone.weights
     return [Step("backbone", read_backbone, reads=(), files=(path,), settings=("backbone",), seeded=False)]
 

@@ -124,7 +124,7 @@ def measures(config: Config) -> tuple[str, ...]:
 
 def steps(config: Config) -> list[Step]:
     """One, of the LSTM; the baselines learn nothing."""
-    return [Step("train", train)] if config.method == "rolo" else []
+    return [Step("train", train, parallel=True)] if config.method == "rolo" else []
 
 
 def train(inputs: Inputs, config: Config, reporter: Reporter) -> Weights:
