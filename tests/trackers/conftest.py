@@ -162,3 +162,48 @@ def _places(value):
     for key in value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
         yield value, key
         yield from _places(value[key])
+
+
+class _Said:
+    """An answer of the others, who say nothing."""
+
+    def wait(self): ...
+
+
+class _EnoughError(Exception):
+    """The first gradients are there."""
+
+
+@pytest.fixture
+def parted(monkeypatch):
+    """Runs a training as one process, then as each of so many would: the first gradients, and the sum of theirs."""
+    import torch.distributed as dist
+    from torch.optim.optimizer import register_optimizer_step_pre_hook
+
+    from trackers import parallel
+
+    for name in ("all_reduce", "broadcast"):
+        monkeypatch.setattr(dist, name, lambda *args, **options: _Said())
+
+    def first_gradients(train, rank, ranks):
+        found = []
+
+        def look(optimizer, *_):
+            every = (p.grad for group in optimizer.param_groups for p in group["params"])
+            found[:] = [grad.clone() for grad in every if grad is not None]
+            raise _EnoughError
+
+        monkeypatch.setattr(parallel, "standing", lambda: (rank, ranks))
+        watching = register_optimizer_step_pre_hook(look)
+        try:
+            with pytest.raises(_EnoughError):
+                train()
+        finally:
+            watching.remove()
+        return found
+
+    def run(train, ranks=2):
+        parts = [first_gradients(train, rank, ranks) for rank in range(ranks)]
+        return first_gradients(train, 0, 1), [sum(of_all) for of_all in zip(*parts, strict=True)]
+
+    return run

@@ -256,3 +256,15 @@ def test_phases_check_their_settings():
         Pretraining(context=0.5)
     with pytest.raises(ValueError, match="jitter: expected a share in"):
         Pretraining(jitter=1.0)
+
+
+@pytest.mark.parametrize("step", ["pretrain", "detect"])
+def test_gradients_of_parts_add_up_to_the_wholes(step, data, parted):
+    """Of an update by several processes: each takes its part of the minibatch, and all of them the whole."""
+    config = small(network=dataclasses.replace(NETWORK, dropout=0.3))
+    weights = trained(config, data)
+    [run] = [each.run for each in steps(config) if each.name == step and each.parallel]
+    inputs = Inputs({}, 1, "cpu", weights)
+    whole, summed = parted(lambda: run(inputs, config, Silent()), 3)
+    for one, other in zip(whole, summed, strict=True):
+        assert (one - other).abs().max() <= 1e-5 * one.abs().max()

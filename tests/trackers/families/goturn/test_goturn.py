@@ -344,3 +344,15 @@ def test_training_learns_to_look(data):
         truth = {sequence.name: sequence.groundtruth for sequence in data["videos"]}
         overlaps.append(np.mean([iou(run.boxes[1:], truth[run.sequence][1:]).mean() for run in runs]))
     assert overlaps[1] > overlaps[0] + 0.1
+
+
+@pytest.mark.parametrize("loss", ["l1", "l2"])
+def test_gradients_of_parts_add_up_to_the_wholes(loss, data, parted):
+    """Of an update by several processes: each takes its part of the minibatch, and all of them the whole."""
+    config = small(loss=loss, initial_std=0.1, training=dataclasses.replace(LITTLE, batch=13))
+    weights = trained(dataclasses.replace(config, training=dataclasses.replace(LITTLE, epochs=0)), data)
+    step = steps(config)[-1]
+    inputs = Inputs({}, 1, "cpu", {name: weights[name] for name in step.needs})
+    whole, summed = parted(lambda: step.run(inputs, config, Silent()))
+    for one, other in zip(whole, summed, strict=True):
+        assert (one - other).abs().max() <= 1e-5 * one.abs().max()

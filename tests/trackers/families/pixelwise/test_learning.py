@@ -352,3 +352,17 @@ def test_videos_shorter_than_a_clip_are_learnt_from(small, films, two_rounds, ta
             weights[step.name] = take(config, step.name, short, weights)
     assert weights["crossed-1-1"]["frames"].shape == (1, 7)
     assert set(weights["crossed-1-1"]["frames"][0].tolist()) <= set(range(4))
+
+
+@pytest.mark.parametrize(
+    "step", ["backbone", "fcn", "half-1", pytest.param("local-2", marks=pytest.mark.slow), "global-0"]
+)
+def test_gradients_of_parts_add_up_to_the_wholes(step, two_rounds, data, take, parted):
+    """Of an update by several processes: each takes its part of the minibatch, and all of them the whole."""
+    config, weights = two_rounds
+    if step == "fcn":
+        config = dataclasses.replace(config, rounds=0, network="FCN", stages="1-stage")
+    assert next(each.parallel for each in steps(config) if each.name == step)
+    whole, summed = parted(lambda: take(config, step, data, weights))
+    for one, other in zip(whole, summed, strict=True):
+        assert (one - other).abs().max() <= 1e-5 * one.abs().max()

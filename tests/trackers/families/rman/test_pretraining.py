@@ -156,3 +156,11 @@ def test_settings_that_mean_nothing_are_refused(settings, message):
     """What was expected, and what came, is said."""
     with pytest.raises(ValueError, match=message):
         Pretraining(**settings)
+
+
+def test_gradients_of_parts_add_up_to_the_wholes(parted):
+    """Of an update by several processes: each takes its part of the minibatch, and all of them the whole."""
+    settings = Pretraining(held_out=3, light=0.2, training=LITTLE)
+    whole, summed = parted(lambda: pretrain(painted(), BACKBONE, 75, 10, settings, 1, "cpu", Silent()), 3)
+    for one, other in zip(whole, summed, strict=True):
+        assert (one - other).abs().max() <= 1e-5 * one.abs().max()

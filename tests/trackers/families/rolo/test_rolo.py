@@ -243,3 +243,12 @@ def test_settings_that_mean_nothing_are_refused(settings, message):
     """Each error names the setting, what was expected and what came."""
     with pytest.raises(ValueError, match=message):
         Config(**settings)
+
+
+@pytest.mark.parametrize("regress", REGRESS)
+def test_gradients_of_parts_add_up_to_the_wholes(regress, walks, parted):
+    """Of an update by several processes: each takes its part of the minibatch, and all of them the whole."""
+    config = small(updates=2, regress=regress, auxiliary=0.1, dropout=0.3, offset=0.1)
+    whole, summed = parted(lambda: trained(config, walks), 3)
+    for one, other in zip(whole, summed, strict=True):
+        assert (one - other).abs().max() <= 1e-5 * one.abs().max()
