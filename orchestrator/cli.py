@@ -15,6 +15,7 @@ from orchestrator.data_commands import data_app
 from orchestrator.feature_commands import extractor, features
 from orchestrator.housekeeping_commands import cancel, doctor, gc, keys, logs, status
 from orchestrator.paths import here
+from orchestrator.plan_command import plan_run
 from orchestrator.run_options import (
     CheckpointSeconds,
     Device,
@@ -50,6 +51,7 @@ app.command()(export)
 app.command()(track)
 app.command()(extractor)
 app.command()(features)
+app.command("plan")(plan_run)
 app.command()(status)
 app.command()(logs)
 app.command()(cancel)
