@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator import progress
 from orchestrator.jobs import Job
-from orchestrator.progress import Board, describe
+from orchestrator.progress import Board, describe, under_way
 
 
 @pytest.fixture
@@ -69,3 +69,27 @@ def test_the_status_file_tells_the_whole_state(tmp_path, clock):
     assert "1/4 jobs done, 1 running, 1 waiting, 1 failed, 5 found done" in text
     assert "running job 1 on node1: 25%, loss 0.25" in text
     assert "FAILED job 3: ValueError: expected x" in text
+
+
+def test_a_status_tells_what_went_on_and_where(tmp_path, clock):
+    """While a run goes on its status names the nodes with their jobs, what was begun again, and the newest messages."""
+    one, two, three = jobs(3)
+    board = Board([one, two, three], 0, {}, tmp_path / "status.json", started_at=clock.now)
+    for job, node in ((one, "node1"), (two, "node2"), (three, "node1")):
+        board.started(job, node)
+    board.retried(two, "the worker died")
+    board.started(two, "node2")
+    board.write("running")
+    text = describe(json.loads((tmp_path / "status.json").read_text()))
+    assert "1 begun again" in text
+    assert "nodes: node1 2, node2 1" in text
+    assert text.splitlines()[-1] == "  again   job 1: the worker died"
+
+
+def test_a_run_on_another_machine_lives_as_long_as_it_writes(clock):
+    """The run of another host is under way until its status is half a minute old; a finished one is not."""
+    status = {"state": "running", "pid": 1, "host": "elsewhere", "updated": clock.now}
+    assert under_way(status)
+    clock.now += 31
+    assert not under_way(status)
+    assert not under_way({**status, "state": "finished", "updated": clock.now})
