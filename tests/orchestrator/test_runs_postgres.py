@@ -187,7 +187,9 @@ def start(processes: list[subprocess.Popen]) -> None:
 
 def check_everything_is_there_once(postgres: Postgres) -> None:
     trials = {f"{writer}/{trial}" for writer in range(WRITERS) for trial in range(TRIALS)}
-    runs = postgres.query("select t.value, r.status from runs r join tags t using (run_uuid) where key = 'trackmeet.key'")
+    runs = postgres.query(
+        "select t.value, r.status from runs r join tags t using (run_uuid) where key = 'trackmeet.key'"
+    )
     assert sorted(runs) == sorted((key, "FINISHED") for key in trials)
     assert postgres.query("select count(*) from experiments where name = 'together'") == [(1,)]
     curves = postgres.query(
@@ -213,7 +215,9 @@ def test_sixteen_writers_lose_and_double_nothing(postgres, tmp_path, capsys):
         assert files == sorted(f"{writer}/{trial}" for writer in range(WRITERS) for trial in range(TRIALS))
     points = WRITERS * TRIALS * STEPS * 2
     with capsys.disabled():
-        print(f"\n{WRITERS} writers, {WRITERS * TRIALS} runs, {points} points: {seconds:.1f} s, {points / seconds:.0f}/s")
+        print(
+            f"\n{WRITERS} writers, {WRITERS * TRIALS} runs, {points} points: {seconds:.1f} s, {points / seconds:.0f}/s"
+        )
 
 
 def test_a_database_that_dies_in_the_middle_loses_and_doubles_nothing(postgres, tmp_path):
