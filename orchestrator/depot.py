@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,9 +26,13 @@ from orchestrator.listing import CHUNK, DamagedError, Listing, fetch
 
 
 class Shelf:
-    """Serves files of this machine, by chunks: those below the paths that were put on it, and no others."""
+    """Serves files of this machine, by chunks: those below the paths that were put on it, and no others.
+
+    Several threads may ask at once.
+    """
 
     def __init__(self) -> None:
+        self._hashing = threading.Lock()
         self._paths: dict[str, Path] = {}
         self._listings: dict[str, Listing] = {}
 
@@ -40,9 +45,13 @@ class Shelf:
 
     def listing(self, digest: str) -> Listing:
         """Hashes every file when it is asked for the first time. FileNotFoundError for what is not on the shelf."""
-        if digest not in self._listings:
-            self._listings[digest] = Listing.of(self._path(digest))
-        return self._listings[digest]
+        path = self._path(digest)
+        found = self._listings.get(digest)
+        if found is None:
+            with self._hashing:  # what all nodes ask for at once is read once
+                found = self._listings.get(digest) or Listing.of(path)
+                self._listings[digest] = found
+        return found
 
     def chunk(self, digest: str, name: str, offset: int, length: int) -> bytes:
         """FileNotFoundError for a file that is not listed, ValueError for more than CHUNK bytes."""
@@ -66,7 +75,7 @@ class Depot:
     """A folder that all nodes see, or a URL of fsspec: s3://bucket/prefix."""
 
     def __init__(self, url: str) -> None:
-        import fsspec  # type: ignore[import-untyped]  # not needed where nothing is shared
+        import fsspec  # not needed where nothing is shared
 
         self.url = url
         self._files, self._root = fsspec.core.url_to_fs(url)
