@@ -24,7 +24,8 @@ WRITER = """if True:
     import mlflow
     from orchestrator.runs import MlflowRecord, Point, TrialRun
 
-    me, trials, steps, folder, uri = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4]), sys.argv[5]
+    me, trials, steps = map(int, sys.argv[1:4])
+    folder, uri = Path(sys.argv[4]), sys.argv[5]
     print("ready", flush=True)
     sys.stdin.readline()
     record = MlflowRecord(folder / f"spool {me}", uri)
@@ -34,7 +35,8 @@ WRITER = """if True:
         record.trial(TrialRun(key, "together", f"trial {key}", {"writer": me}, {"fold": str(trial)}))
         for start in range(0, steps, 100):
             for name in ("loss", "iou"):
-                record.metrics(key, [Point(name, step / (me + 1), step, 1000 + step) for step in range(start, start + 100)])
+                points = [Point(name, step / (me + 1), step, 1000 + step) for step in range(start, start + 100)]
+                record.metrics(key, points)
             time.sleep(0.02)  # a training takes time between its reports
         record.artifact(key, folder / f"weights {me} {trial}")
         record.finish(key, "FINISHED", 5000)
@@ -193,8 +195,8 @@ def check_everything_is_there_once(postgres: Postgres) -> None:
     assert sorted(runs) == sorted((key, "FINISHED") for key in trials)
     assert postgres.query("select count(*) from experiments where name = 'together'") == [(1,)]
     curves = postgres.query(
-        "select t.value, m.key, count(*), count(distinct step), sum(m.value) from metrics m join tags t using (run_uuid)"
-        " where t.key = 'trackmeet.key' group by t.value, m.key"
+        "select t.value, m.key, count(*), count(distinct step), sum(m.value)"
+        " from metrics m join tags t using (run_uuid) where t.key = 'trackmeet.key' group by t.value, m.key"
     )
     assert {(key, name) for key, name, *_ in curves} == {(key, name) for key in trials for name in ("loss", "iou")}
     for key, _, points, steps, total in curves:
