@@ -34,6 +34,7 @@ from orchestrator.run_options import (
 )
 from orchestrator.score_commands import evaluate, export
 from orchestrator.track_command import track
+from orchestrator.tune_command import tune
 
 if TYPE_CHECKING:
     from orchestrator.conduct import Outcome, Prospect
@@ -49,6 +50,7 @@ app.add_typer(data_app, name="data")
 app.command()(evaluate)
 app.command()(export)
 app.command()(track)
+app.command()(tune)
 app.command()(extractor)
 app.command()(features)
 app.command("plan")(plan_run)
@@ -212,6 +214,7 @@ class Speeds(StrEnum):
     goturn = "goturn"
     lanes = "lanes"
     measures = "measures"
+    overhead = "overhead"
     pixelwise = "pixelwise"
     rman = "rman"
     rolo = "rolo"

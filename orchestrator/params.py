@@ -20,6 +20,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from orchestrator import search_space
+from orchestrator.search_space import Search
 from trackers import extractors, families
 from trackers.benchmarks import catalogue
 from trackers.evaluation.measure import Convention
@@ -102,12 +104,14 @@ class Variant:
     """One tracker of a study. family: see `trackers.families.find`. config: the family's own.
 
     resources: what its jobs take, by the name of a training step or the kind of job ("train", "track", "speed").
+    search: which other settings `trackmeet tune` tries.
     """
 
     name: str
     family: str
     config: Any
     resources: Mapping[str, Needs] = field(default_factory=dict)
+    search: Search | None = None
 
 
 @dataclass(frozen=True)
@@ -487,6 +491,7 @@ def _study(name: str, entry: _StudyFile, file: _File, datasets: Mapping[str, Dat
     _check_folds(where, entry.experiments, datasets, problems)
     _check_roles(where, entry.experiments, trackers, problems)
     _check_own_measures(where, entry.experiments, trackers, problems)
+    _check_searches(where, entry.experiments, trackers, datasets, problems)
     for i, experiment in enumerate(entry.experiments):
         timed = () if isinstance(experiment.speed, bool) else experiment.speed
         for key, given in (("speed", timed), ("trackers", experiment.trackers)):
@@ -550,10 +555,33 @@ def _check_own_measures(
                     problems.say((*study, "experiments", i), f"{variant.name} is judged by {measure}; {error}")
 
 
+def _check_searches(
+    study: Where,
+    experiments: tuple[Experiment, ...],
+    trackers: tuple[Variant, ...],
+    datasets: Mapping[str, Dataset],
+    problems: _Problems,
+) -> None:
+    """Whether each search has an experiment to go by, and data to judge by."""
+    for variant in trackers:
+        if variant.search is None:
+            continue
+        taking_part = [experiment for experiment in experiments if experiment.has(variant.name)]
+        where = (*study, "trackers", variant.name, "search")
+        if not taking_part:
+            problems.say(where, "expected a tracker that an experiment tests, got one of none")
+        elif datasets.keys() >= set(taking_part[0].roles.values()):
+            try:
+                validates(variant.search, taking_part[0], datasets)
+            except ValueError as error:
+                problems.say(where, str(error))
+
+
 def _variant(name: str, entry: dict[str, Any], study: Where, problems: _Problems) -> Variant | None:
     where = (*study, "trackers", name)
     settings = dict(entry)
     family_name, resources = settings.pop("family", None), settings.pop("resources", {})
+    searched = settings.pop("search", None)
     if not isinstance(family_name, str):
         problems.say((*where, "family"), f"expected the name of a family or module:Class, got {_shown(family_name)}")
         return None
@@ -566,7 +594,40 @@ def _variant(name: str, entry: dict[str, Any], study: Where, problems: _Problems
     config = _convert(settings, family.Config, where, problems)
     if needs and config is not None:
         _check_needs(needs, family.steps(config), (*where, "resources"), problems)
-    return Variant(name, family_name, config, needs or {})
+    search = None if searched is None else _search(searched, family, config, (*where, "search"), problems)
+    return Variant(name, family_name, config, needs or {}, search)
+
+
+def _search(entry: Any, family: families.Family, config: Any, where: Where, problems: _Problems) -> Search | None:
+    """What a tracker's search says, whose every value its family must take."""
+    search: Search | None = _convert(entry, Search, where, problems)
+    if search is None or config is None:
+        return search
+
+    def refusal(settings: dict[str, Any]) -> str | None:
+        found = _Problems("settings", {})
+        _convert(settings, family.Config, (), found)
+        return "; ".join(found.found) or None
+
+    for place, text in search_space.problems(search, config, refusal):
+        problems.say((*where, *place), text)
+    return search
+
+
+def validates(search: Search, experiment: Experiment, datasets: Mapping[str, Dataset]) -> Dataset:
+    """The data set that a search's candidates are judged on. ValueError where there is none that can be split."""
+    known = [search.validation] if search.validation is not None else list(experiment.roles.values())
+    for name in known:
+        if name not in datasets:
+            raise ValueError(f"validation: no data set {name!r}; datasets has {', '.join(datasets)}")
+        dataset = datasets[name]
+        chosen = getattr(dataset.config, "sequences", None)
+        if hasattr(dataset_module(dataset.format), "read") and isinstance(chosen, tuple):
+            return dataset
+    raise ValueError(
+        "validation: expected a data set of recorded sequences, whose reader has a setting `sequences` that chooses "
+        f"some, got {', '.join(known) or 'none to train on, and none named'}"
+    )
 
 
 def _check_needs(needs: Mapping[str, Needs], steps: list[Step], where: Where, problems: _Problems) -> None:

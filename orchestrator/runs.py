@@ -49,6 +49,7 @@ class TrialRun:
 
     `settings` may be nested: MLflow shows `{"training": {"epochs": 2}}` as `training.epochs`. Settings of a run never
     change, tags may. MLflow's own tags (`mlflow.user`, `mlflow.source.git.commit`) fill the columns of its UI.
+    `parent` is the key of the trial, told before, below whose run this one stands.
     """
 
     key: str
@@ -57,6 +58,7 @@ class TrialRun:
     settings: Mapping[str, Any] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     description: str = ""
+    parent: str = ""
 
 
 class Record(Protocol):
@@ -128,6 +130,7 @@ class MlflowRecord:
             "settings": flatten(trial.settings),
             "tags": {name: str(value) for name, value in trial.tags.items()},
             "description": trial.description,
+            "parent": trial.parent,
             "timestamp_ms": time.time_ns() // 1_000_000,
         }
         self._tell("trial", trial.key, entry)
@@ -377,6 +380,8 @@ class _Store:
             self._client.log_batch(run_id, params=params, tags=tags)
 
         told = trial["tags"] | ({"mlflow.note.content": trial["description"]} if trial["description"] else {})
+        if trial.get("parent"):  # an entry of an older version has none
+            told |= {"mlflow.parentRunId": self._run(trial["parent"])}
         fresh = [("tag", name, value) for name, value in told.items() if run.data.tags.get(name) != value]
         for name, value in trial["settings"].items():
             if run.data.params.get(name) != value[:MAX_SETTING]:
