@@ -71,9 +71,9 @@ SPEC = closed(
 )
 
 
-def resource(kind: str, spec: dict[str, Any]) -> dict[str, Any]:
+def resource(kind: str, spec: dict[str, Any]) -> jsonschema.Draft202012Validator:
     head = {"apiVersion": {"const": "ray.io/v1"}, "kind": {"const": kind}, "metadata": METADATA}
-    return closed("apiVersion kind metadata spec", **head, spec=spec)
+    return jsonschema.Draft202012Validator(closed("apiVersion kind metadata spec", **head, spec=spec))
 
 
 RAY_CLUSTER = resource("RayCluster", SPEC)
@@ -94,8 +94,8 @@ RAY_JOB = resource(
 
 def test_cluster_and_job_have_fields_of_their_kinds_alone():
     """Every field is one that KubeRay knows, with a value of its type."""
-    jsonschema.validate(CLUSTER, RAY_CLUSTER)
-    jsonschema.validate(JOB, RAY_JOB)
+    RAY_CLUSTER.validate(CLUSTER)
+    RAY_JOB.validate(JOB)
 
 
 def test_a_misspelt_field_is_noticed():
@@ -112,7 +112,7 @@ def test_a_misspelt_field_is_noticed():
             part = part[step]
         part[field] = value
         with pytest.raises(jsonschema.ValidationError):
-            jsonschema.validate(wrong, RAY_CLUSTER)
+            RAY_CLUSTER.validate(wrong)
 
 
 def test_the_job_brings_the_same_cluster():

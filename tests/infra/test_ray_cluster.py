@@ -43,6 +43,14 @@ def test_settings_are_ones_that_this_ray_has():
     assert SETTINGS["RAY_AUTH_MODE"] == "token"
 
 
+@pytest.mark.slow
+def test_a_cluster_of_ones_own_has_the_same_settings():
+    """What a run without a cluster sets for its own Ray is what infra/ray.env sets for all others."""
+    from orchestrator.cluster import SETTINGS as own
+
+    assert own.items() == SETTINGS.items() - {("RAY_AUTH_MODE", "token")}
+
+
 def test_settings_are_plain_lines():
     """What sh, compose, systemd and kubectl all read: NAME=VALUE, no quotes, no spaces, no secrets."""
     for name, value in SETTINGS.items():
