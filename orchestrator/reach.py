@@ -16,6 +16,7 @@ import tarfile
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,7 @@ def wanted(root: Path, left_out: Iterable[str] = ()) -> Iterator[Wanted]:
     Raises ValueError for a name that there is not.
     """
     yield ask("the working tree", root)
-    named = commits(root)
+    named, lender = commits(root), _Lender(root.resolve())
     known = {name for names in named.values() for name in names}
     for name in left_out:
         if name not in known:
@@ -63,7 +64,7 @@ def wanted(root: Path, left_out: Iterable[str] = ()) -> Iterator[Wanted]:
     for commit, names in named.items():
         kept = [name for name in names if name not in left_out]
         if kept:
-            yield _ask_commit(", ".join(kept), commit, root)
+            yield _ask_commit(", ".join(kept), commit, lender)
 
 
 def ask(name: str, tree: Path) -> Wanted:
@@ -95,56 +96,65 @@ def commits(root: Path) -> dict[str, list[str]]:
     return found
 
 
-def _ask_commit(name: str, commit: str, root: Path) -> Wanted:
+def _ask_commit(name: str, commit: str, lender: _Lender) -> Wanted:
     with tempfile.TemporaryDirectory(prefix="trackmeet-tree-") as folder:
         try:
-            prefix = _git(root, "rev-parse", "--show-prefix").strip()  # of the project in the repository
+            prefix = _git(lender.root, "rev-parse", "--show-prefix").strip()  # of the project in the repository
             archive = subprocess.run(
-                ["git", "-C", str(root), "archive", "--format=tar", f"{commit}:{prefix}"],
+                ["git", "-C", str(lender.root), "archive", "--format=tar", f"{commit}:{prefix}"],
                 capture_output=True,
                 check=True,
             )
             with tarfile.open(fileobj=BytesIO(archive.stdout)) as packed:
                 packed.extractall(folder, filter="tar")
-            _lend_data(Path(folder), root.resolve())
+            lender.lend(Path(folder))
         except (OSError, subprocess.SubprocessError, tarfile.TarError) as error:
             said = getattr(error, "stderr", None) or str(error)
             return Wanted(name, problem=said.decode(errors="replace").strip() if isinstance(said, bytes) else said)
         return ask(name, Path(folder))
 
 
-def _lend_data(tree: Path, root: Path) -> None:
-    """Put a commit's data below its tree, by links: as DVC has it, or, where DVC does not keep it, as it is now.
+@dataclass
+class _Lender:
+    """Puts a commit's data below its tree, by links: as DVC has it, or, where DVC does not keep it, as it is now."""
 
-    What DVC's cache does not hold whole is not there.
-    """
-    (tree / "build").mkdir(exist_ok=True)
-    if (root / "build" / "digests.json").exists():
-        shutil.copy(root / "build" / "digests.json", tree / "build")
-    places = {"data.dvc": tree / "data"} | {stage: tree / "build" / stage for stage in MADE}
-    if not (tree / "data.dvc").exists():
-        for place in places.values():
-            now = root / place.relative_to(tree)
-            if now.exists() and not place.exists():
-                place.symlink_to(now)
-        return
-    cache = _dvc(root, "cache", "dir").stdout.strip()
-    for setting in (("core.no_scm", "true"), ("cache.dir", cache), ("cache.type", "reflink,hardlink,symlink,copy")):
-        _dvc(tree, "config", "--local", *setting)
-    if _unchanged(tree, root):
-        places.pop("data.dvc")
-        (tree / "data").symlink_to(root / "data")
-    for target, place in places.items():
-        if _dvc(tree, "checkout", "--force", target).returncode:
-            shutil.rmtree(place, ignore_errors=True)
+    root: Path
 
+    @cached_property
+    def _cache(self) -> str:
+        return _dvc(self.root, "cache", "dir").stdout.strip()
 
-def _unchanged(tree: Path, root: Path) -> bool:
-    """Whether the commit's data is what lies in the working tree: its hashes are known."""
-    if not (root / "data.dvc").exists() or (root / "data.dvc").read_bytes() != (tree / "data.dvc").read_bytes():
-        return False
-    status = _dvc(root, "status", "--json", "data.dvc")
-    return status.returncode == 0 and status.stdout.strip() == "{}"
+    @cached_property
+    def _now(self) -> bytes | None:
+        """What data.dvc says of the data in the working tree; None where that is not so, or was never said."""
+        if not (self.root / "data.dvc").exists():
+            return None
+        status = _dvc(self.root, "status", "--json", "data.dvc")
+        clean = status.returncode == 0 and status.stdout.strip() == "{}"
+        return (self.root / "data.dvc").read_bytes() if clean else None
+
+    def lend(self, tree: Path) -> None:
+        """What DVC's cache does not hold whole is not there afterwards."""
+        (tree / "build").mkdir(exist_ok=True)
+        if (self.root / "build" / "digests.json").exists():
+            shutil.copy(self.root / "build" / "digests.json", tree / "build")
+        places = {"data.dvc": tree / "data"} | {stage: tree / "build" / stage for stage in MADE}
+        if not (tree / "data.dvc").exists():
+            for place in places.values():
+                now = self.root / place.relative_to(tree)
+                if now.exists() and not place.exists():
+                    place.symlink_to(now)
+            return
+        (tree / ".dvc" / "config.local").write_text(
+            f"[core]\n    no_scm = true\n[cache]\n    dir = {self._cache}\n    type = reflink,hardlink,symlink,copy\n"
+        )
+        if (tree / "data.dvc").read_bytes() == self._now:  # the hashes of these files are known
+            places.pop("data.dvc")
+            (tree / "data").symlink_to(self.root / "data")
+        if _dvc(tree, "checkout", "--force", *places).returncode:
+            for target, place in places.items():
+                if _dvc(tree, "checkout", "--force", target).returncode:
+                    shutil.rmtree(place, ignore_errors=True)
 
 
 def _dvc(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
