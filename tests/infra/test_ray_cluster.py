@@ -46,9 +46,9 @@ def test_settings_are_ones_that_this_ray_has():
 @pytest.mark.slow
 def test_a_cluster_of_ones_own_has_the_same_settings():
     """What a run without a cluster sets for its own Ray is what infra/ray.env sets for all others."""
-    from orchestrator.cluster import SETTINGS as own
+    from orchestrator import cluster
 
-    assert own.items() == SETTINGS.items() - {("RAY_AUTH_MODE", "token")}
+    assert cluster.SETTINGS.items() == SETTINGS.items() - {("RAY_AUTH_MODE", "token")}
 
 
 def test_settings_are_plain_lines():
