@@ -38,8 +38,10 @@ def joined(rank: int, ranks: int, meeting: str, device: str, patience: timedelta
     is. LostPeerError where the others do not come, or are gone.
     """
     with _lost(rank, ranks), _interface(meeting):
-        backend = "nccl" if torch.device(device).type == "cuda" else "gloo"
-        dist.init_process_group(backend, meeting, world_size=ranks, rank=rank, timeout=patience)
+        gpu = torch.device("cuda", torch.cuda.current_device()) if torch.device(device).type == "cuda" else None
+        dist.init_process_group(
+            "nccl" if gpu else "gloo", meeting, world_size=ranks, rank=rank, timeout=patience, device_id=gpu
+        )
     try:
         yield
         with _lost(rank, ranks):

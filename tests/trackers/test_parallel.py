@@ -1,8 +1,10 @@
 """Trainings by two processes, each of which runs this file as a script, against the same by one."""
 
+import os
 import subprocess
 import sys
 import tempfile
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -214,14 +216,24 @@ def test_examples_must_be_as_many_in_all_tensors():
 
 def test_a_process_whose_others_do_not_come_says_so():
     """A meeting without the others ends after its patience, with whom it waited for."""
-    from datetime import timedelta
-
     with (
         tempfile.TemporaryDirectory() as folder,
         pytest.raises(parallel.LostPeerError, match="process 0 of 2: expected an answer from the others"),
         parallel.joined(0, 2, f"file://{folder}/meeting", "cpu", timedelta(seconds=0.2)),
     ):
         raise AssertionError("unreachable")
+
+
+def test_gloo_listens_where_the_meeting_is(monkeypatch):
+    """On the loopback interface where the meeting is there; where the user names another, on that."""
+    monkeypatch.delenv("GLOO_SOCKET_IFNAME", raising=False)
+    with parallel._interface("tcp://127.0.0.1:29500"):
+        assert os.environ["GLOO_SOCKET_IFNAME"] == "lo"
+    assert "GLOO_SOCKET_IFNAME" not in os.environ
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "eth7")
+    with parallel._interface("tcp://127.0.0.1:29500"):
+        assert os.environ["GLOO_SOCKET_IFNAME"] == "eth7"
+    assert os.environ["GLOO_SOCKET_IFNAME"] == "eth7"
 
 
 if __name__ == "__main__":
