@@ -119,9 +119,8 @@ def _current(executor: Executors, workers: int | None, pace: float, history: His
 
     from orchestrator.forecast import capacity
 
-    address = os.environ.get("RAY_ADDRESS")
-    if executor is Executors.ray and address:
-        return capacity.cluster(address, pace, history.paces)
+    if executor is Executors.ray and "RAY_ADDRESS" in os.environ:
+        return capacity.cluster(pace, history.paces)
     return [capacity.this_machine(history.paces.get(platform.node(), pace), workers)]
 
 

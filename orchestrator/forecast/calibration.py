@@ -1,8 +1,9 @@
 """A short try of jobs that no earlier run tells of: real work, cut off after seconds, and scaled by what was left.
 
 One job of each kind is tried in this process: a training until it has said for some seconds how far it is, a tracker
-over the first frames of some sequences. What it needs that is not done, is made small: of few sequences, and with no
-updates, so that a network is as it was initialized; those learn and see nothing, and take as long.
+over the first frames of some sequences. What counts is the processor's time: it does not matter what else the machine
+does meanwhile. What a job needs that is not done is made small: of few sequences, and with no updates, so that a
+network is as it was initialized; such networks take as long as others.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from io import StringIO
@@ -35,6 +36,7 @@ FEW, MOST_PARTS = 4, 20  # of a data set this many sequences are left, at least,
 LONGEST = 6.0  # seconds of one try
 LEAST = 0.7  # seconds left, below which nothing more is tried
 WARM_UP = 3.0  # seconds that imports, networks and readers may take before there is anything to see
+COUNTING = 5.0  # seconds more in which frames of data sets are counted
 TRIED = ("train", "track", "speed")
 
 
@@ -78,8 +80,10 @@ def calibrate(jobs: Sequence[Job], history: History, budget: float, lanes: int, 
                 this = kind(job.kind, job.arguments)
                 history.add(Sample(named(job.label), this, took * history.pace, frames, calibrated=True))
         for job in {kind(job.kind, job.arguments).play: job for job in jobs if job.kind == "track"}.values():
-            if history.estimate(job).basis == "calibration" and time.monotonic() < until:
-                history.count_frames(job, trial.frames(job))
+            if history.estimate(job).basis == "calibration" and time.monotonic() < until + COUNTING:
+                frames = trial.frames(job)
+                if frames is not None:
+                    history.count_frames(job, frames)
 
 
 @dataclass
@@ -134,15 +138,16 @@ class _Trial:
     def _train(self, job: Job, inputs: Mapping[str, Data], limit: float) -> float:
         """By the step's own progress; what comes before the first of it counts once."""
         points: list[tuple[float, int]] = []
-        total = 0
-        start = time.perf_counter()
+        total, until = 0, float("inf")
+        start = time.process_time()
 
         def emit(event: str, *payload: Any) -> None:
-            nonlocal total
+            nonlocal total, until
             if event == "progress":
                 done, total = payload
-                points.append((time.perf_counter() - start, done))
-                if points[-1][0] - points[0][0] > limit and done < total:
+                points.append((time.process_time() - start, done))
+                until = min(until, time.monotonic() + limit)
+                if time.monotonic() > until and done < total:
                     raise _Enough
 
         small = any(need.key in self.made for need in in_order(job.needs.values()))
@@ -153,7 +158,7 @@ class _Trial:
             work.run(_task(job, inputs, arguments), place, emit)
             if not small:
                 self.made[job.key] = place
-            spent = time.perf_counter() - start
+            spent = time.process_time() - start
         except _Enough:
             if not points:
                 raise
@@ -173,9 +178,12 @@ class _Trial:
                 there, left = there + len(opened), left + len(opened) // parts
         return {**job.arguments, "train": train}, there / left if left else 1.0
 
-    def frames(self, job: Job) -> int:
-        """How many a tracking job plays, where nothing is lost."""
-        return _played(_protocol(job), self._videos(job), families.find(job.arguments["family"]).stochastic)[1]
+    def frames(self, job: Job) -> int | None:
+        """How many a tracking job plays, where nothing is lost; None where its data cannot be read."""
+        try:
+            return _played(_protocol(job), self._videos(job), families.find(job.arguments["family"]).stochastic)[1]
+        except (ValueError, OSError):
+            return None
 
     def _track(self, job: Job, inputs: Mapping[str, Data], limit: float) -> tuple[int, float]:
         """Starts and steps apart: at first in one lane, then, where that is quick, in all."""
@@ -208,12 +216,12 @@ class _Watch:
     steps: int = 0
     start_seconds: float = 0.0
     step_seconds: float = 0.0
-    began: float = 0.0
+    until: float = 0.0
     last: float = 0.0
     seen: set[int] = field(default_factory=set)
 
     def over(self, following: Iterable[object]) -> None:
-        self.began = self.last = time.perf_counter()
+        self.until, self.last = time.monotonic() + self.limit, time.process_time()
         try:
             for _ in following:
                 self.seen.clear()  # a lane may hold another run from here on
@@ -221,7 +229,7 @@ class _Watch:
             pass
 
     def look(self, sequence: Video, t: int, tracker: object, lane: int) -> None:
-        now = time.perf_counter()
+        now = time.process_time()
         spent, self.last = now - self.last, now
         if lane in self.seen:
             self.steps += 1
@@ -230,7 +238,7 @@ class _Watch:
             self.seen.add(lane)
             self.starts += 1
             self.start_seconds += spent
-        if now - self.began > self.limit and self.steps:
+        if time.monotonic() > self.until and self.steps:
             raise _Enough
 
     @property
@@ -277,15 +285,17 @@ def _played(protocol: Protocol, videos: Iterable[Video], stochastic: bool) -> tu
     """(runs, frames) of a tracker that never fails."""
     runs = frames = 0
     for video in videos:
+        lengths: dict[int, int] = {}  # by the first frame: runs that start in one are as long
         for play in protocol(video, stochastic):
-            runs += 1
             asked = next(play)
-            while True:
-                frames += 1
-                try:
-                    asked = play.send(video.region(asked.t))
-                except StopIteration:
-                    break
+            start = asked.t
+            if start not in lengths:
+                lengths[start] = 1
+                with suppress(StopIteration):
+                    while True:
+                        asked = play.send(video.region(asked.t))
+                        lengths[start] += 1
+            runs, frames = runs + 1, frames + lengths[start]
     return runs, frames
 
 

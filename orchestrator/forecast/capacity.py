@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from orchestrator.forecast.simulation import Node, Overheads
 
@@ -23,20 +23,19 @@ def this_machine(pace: float, cpus: int | None = None) -> Node:
     return Node(platform.node(), cpus or cores, gpus, _memory(), pace)
 
 
-def cluster(address: str, pace: float, paces: Mapping[str, float]) -> list[Node]:
-    """The nodes of a Ray cluster. pace: of those of which `paces`, by host, says nothing."""
-    from orchestrator.cluster import nodes_of  # type: ignore[attr-defined, unused-ignore]
+def cluster(pace: float, paces: Mapping[str, float]) -> list[Node]:
+    """The nodes of the Ray cluster that RAY_ADDRESS names. pace: of those of which `paces`, by host, says nothing."""
+    from orchestrator.cluster.connection import nodes
 
-    found: list[dict[str, Any]] = nodes_of(address)
     return [
         Node(
-            node["host"],
-            int(node.get("cpus", 0)),
-            int(node.get("gpus", 0)),
-            int(node.get("memory", 0)),
-            paces.get(node["host"], pace),
+            node.name,
+            int(node.cpus),
+            node.gpus,
+            int(node.memory) if math.isfinite(node.memory) else 0,
+            paces.get(node.name.partition(" ")[0], pace),
         )
-        for node in found
+        for node in nodes()
     ]
 
 
