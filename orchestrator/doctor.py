@@ -15,11 +15,12 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from orchestrator.paths import Paths
@@ -141,6 +142,8 @@ def _ray(paths: Paths) -> Iterator[Finding]:
     else:
         parts = urlsplit(address)
         yield _reach("Ray", parts.hostname or "", parts.port or 10001, "start its head, or unset RAY_ADDRESS")
+    if address:
+        yield from _nodes()
     mode = os.environ.get("RAY_AUTH_MODE", "")
     named = [name for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH") if os.environ.get(name)]
     if address and mode != "token":
@@ -156,6 +159,37 @@ def _ray(paths: Paths) -> Iterator[Finding]:
             "Ray's token",
             f"{token} is there: 'ray start' of a head will want it of nodes, so set RAY_AUTH_MODE=token on all",
         )
+
+
+def _nodes() -> Iterator[Finding]:
+    """What each node of the cluster says of itself, beside ours."""
+    ask = "import json; from orchestrator.cluster.connection import inspect; print(json.dumps(inspect()))"
+    try:  # in a process of its own, which can be ended where Ray waits for ever
+        done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, timeout=LIMIT - 10)
+    except subprocess.TimeoutExpired:
+        yield bad("nodes", "the cluster does not let us in: see that it has our token, and our version of Ray")
+        return
+    if done.returncode:
+        yield bad("nodes", (done.stderr.strip().splitlines() or ["no reason was given"])[-1])
+        return
+    ours = {"python": platform.python_version(), **{name: metadata.version(name) for name in ("ray", "torch", "numpy")}}
+    for node in json.loads(done.stdout.splitlines()[-1]):
+        yield judged(node, ours)
+
+
+def judged(node: Mapping[str, Any], ours: Mapping[str, str]) -> Finding:
+    """What there is to say of a node that `cluster.connection.inspect` describes. ours: versions here."""
+    what = f"node {node['name']}"
+    if "error" in node:
+        return bad(what, f"does not answer: {node['error']}")
+    others = [f"{name} {there}" for name, there in node["versions"].items() if ours.get(name, there) != there]
+    if others:
+        return bad(what, f"has {', '.join(others)}, not what the driver has: install the same there")
+    if abs(node["clock"]) > DRIFT:
+        return bad(what, f"its clock is {node['clock']:+.1f} s from ours: set both by NTP")
+    if node["free"] < FREE:
+        return bad(what, f"{node['free'] / 1e9:.1f} GB left for its cache and Ray's files: make room")
+    return good(what, f"{node['cpus']:g} CPUs, {node['gpus']:g} GPUs, {node['free'] / 1e9:.0f} GB free, our versions")
 
 
 def _mlflow(paths: Paths) -> Iterator[Finding]:

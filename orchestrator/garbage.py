@@ -1,17 +1,16 @@
 """Which finished jobs nothing reaches any more, and their removal: `trackmeet gc`.
 
-A job is kept where a tree plans it (`orchestrator.reach`), where its files lie in build/results or a search names it,
-where such a job needs it, or where nobody can tell: then there is a reason to keep it, never one to delete it.
+A job is kept where a tree plans it (`orchestrator.reach`), where its files lie in build/results, where a search in
+build/searches made it, where such a job needs it, or where nobody can tell: doubt is a reason to keep, none to delete.
 """
 
 from __future__ import annotations
 
 import platform
-import re
 import shutil
 import time
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,7 +20,6 @@ from orchestrator.reach import Wanted
 from orchestrator.store import Store
 
 DAY = 86_400.0  # seconds
-KEY = re.compile(r"\b[0-9a-f]{64}\b")
 
 
 @dataclass(frozen=True)
@@ -153,14 +151,10 @@ def _reasons(entries: dict[str, Entry], projects: Sequence[Paths], trees: Sequen
         shown = {file_digest(file) for file in project.results.rglob("*") if file.is_file()}
         reach([e.key for e in entries.values() if e.hashes & shown], f"their files lie in {project.results}")
         searches = project.build / "searches"
-        reach(_named(searches), f"named by searches in {searches}")
+        for folder in sorted(path for path in searches.glob("*/*") if path.is_dir()):
+            begins = f"{folder.parent.name} search / {folder.name}, "  # labels of the jobs of its candidates
+            reach([e.key for e in entries.values() if e.label.startswith(begins)], f"of the search in {folder}")
     return reasons
-
-
-def _named(folder: Path) -> Collection[str]:
-    """Whatever looks like a key in the files of a folder."""
-    files = (file for file in folder.rglob("*") if file.is_file() and file.suffix in (".json", ".jsonl"))
-    return {key for file in files for key in KEY.findall(file.read_text(errors="replace"))}
 
 
 def _older(folder: Path, moment: float) -> Iterator[Path]:

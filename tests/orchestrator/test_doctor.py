@@ -75,6 +75,7 @@ def test_versions_are_those_that_the_project_asks_for(paths, monkeypatch):
 
 def test_a_cluster_must_listen_and_have_a_token(paths, monkeypatch, closed):
     """An address where nothing listens is to be mended, and so is a cluster without a token of its own."""
+    monkeypatch.setattr(doctor, "_nodes", lambda: iter(()))
     assert all(finding.fine for finding in check("Ray", paths).values())
     monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{closed}")
     found = check("Ray", paths)
@@ -86,6 +87,24 @@ def test_a_cluster_must_listen_and_have_a_token(paths, monkeypatch, closed):
     with socket.create_server(("127.0.0.1", 0)) as server:
         monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{server.getsockname()[1]}")
         assert all(finding.fine for finding in check("Ray", paths).values())
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({}, None),
+        ({"versions": {"ray": "2.59.0", "torch": "2"}}, "has ray 2.59.0, not what the driver has"),
+        ({"clock": -1.5}, "its clock is -1.5 s from ours"),
+        ({"free": 1e9}, "1.0 GB left"),
+        ({"error": "gone"}, "does not answer: gone"),
+    ],
+)
+def test_nodes_are_like_the_driver(change, said):
+    """A node must answer, have the driver's versions, its clock within a second of the driver's, and room."""
+    node = {"name": "a", "cpus": 2.0, "gpus": 0.0, "versions": {"ray": "2.60.0"}, "clock": 0.2, "free": 1e11, **change}
+    finding = doctor.judged(node, {"ray": "2.60.0", "torch": "2"})
+    assert finding.fine == (said is None)
+    assert (said or "2 CPUs") in finding.text
 
 
 def test_a_server_that_is_away_is_named_without_its_password(paths, monkeypatch, closed):

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import os
 import platform
 import subprocess
@@ -50,11 +49,14 @@ def test_what_results_show_is_kept(store, paths):
     assert goes(store, paths, Wanted("main")) == {OTHER.key}
 
 
-def test_what_a_search_names_is_kept(store, paths):
-    """A job whose key stands in the journal of a search is kept."""
-    line = json.dumps({"trial": 3, "jobs": [OTHER.key]})
-    files.write_bytes(paths.build / "searches" / "a" / "journal.jsonl", line.encode())
-    assert goes(store, paths, Wanted("main")) == {FIT.key, TRACK.key}
+def test_what_a_search_made_is_kept_as_long_as_its_folder_is(store, paths):
+    """Jobs of a search's candidates are kept while its folder is in build/searches; those of others are not."""
+    one, other = (Job("train", f"toy search / {name}, trial 3, rung 0 / fit", {"name": name}) for name in "AB")
+    for job in (one, other):
+        store.publish(job, {}, {})
+    files.write_bytes(paths.build / "searches" / "toy" / "A" / "journal.jsonl", b"")
+    planned = Wanted("main", frozenset({TRACK.key, OTHER.key}))
+    assert goes(store, paths, planned) == {other.key}
 
 
 def test_nothing_goes_while_a_tree_cannot_be_asked(store, paths):
