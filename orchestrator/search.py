@@ -15,6 +15,7 @@ import tempfile
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # the record is ours, and the store
@@ -265,15 +266,16 @@ class Tuning:
                 time_attr=RUNG,
                 perturbation_interval=1,
                 hyperparam_mutations={name: _mutation(dimension) for name, dimension in self.space.items()},
-                custom_explore_fn=self._clip,
+                custom_explore_fn=partial(_clipped, self.space),
                 synch=True,
                 log_config=False,
             )
         return FIFOScheduler()
 
-    def _clip(self, config: dict[str, Any]) -> dict[str, Any]:
-        """Perturbed settings may leave the space."""
-        return {name: self.space[name].clip(value) if name in self.space else value for name, value in config.items()}
+
+def _clipped(space: Mapping[str, Dimension], config: dict[str, Any]) -> dict[str, Any]:
+    """Perturbed settings may leave the space."""
+    return {name: space[name].clip(value) if name in space else value for name, value in config.items()}
 
 
 def _domain(dimension: Dimension, grid: bool) -> Any:
