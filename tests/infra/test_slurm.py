@@ -81,7 +81,8 @@ class Job:
         return found
 
     def clean(self) -> None:
-        self.process.kill()
+        self.process.terminate()  # an orderly end: Ray with it
+        self.process.wait(LONG)
         shutil.rmtree(f"/tmp/trackmeet-{self.process.pid}", ignore_errors=True)
 
 
