@@ -15,14 +15,16 @@ from typing import Any, Literal
 
 from orchestrator import lineage, plan, provenance, results
 from orchestrator.executor import Backend, Executor, InProcess, Settings
+from orchestrator.forecast import durations
 from orchestrator.groups import grouped
 from orchestrator.jobs import Data, Job, in_order
 from orchestrator.params import Dataset, Params, build, dataset_module, load
 from orchestrator.parts import names_in
 from orchestrator.paths import Paths
 from orchestrator.plan import Trial
-from orchestrator.progress import EXPECTED, Board, Display
+from orchestrator.progress import Board, Display
 from orchestrator.recording import Recording
+from orchestrator.requests import Requests
 from orchestrator.runs import MlflowRecord, NoRecord, Record, default_uri
 from orchestrator.store import Store
 from trackers.benchmarks.collection import Collection
@@ -148,7 +150,7 @@ def carry_out(
 
     bad: why a job cannot be run, by key. costs: seconds that jobs will take, by key, where that is known.
     """
-    expected = _expected(prospect, store) | dict(costs or {})
+    expected = durations.expected(prospect.todo, store) | dict(costs or {})
     board = Board(prospect.todo, len(prospect.found_done), expected, paths.status)
     record = _record(options, paths)
     git = lineage.git_revision(paths.root)
@@ -183,7 +185,9 @@ def _execute(
         return {}
     backend = _backend(options, paths)
     try:
-        executor = Executor(store, backend, [board, recording, display], paths.logs, options.settings)
+        requests = Requests(store.root / "requests", prospect.chosen)
+        executor = Executor(store, backend, [board, recording, display, requests], paths.logs, options.settings)
+        requests.executor = executor
         executor.run(prospect.todo, board.seconds, bad)
     finally:
         backend.close()
@@ -193,7 +197,7 @@ def _execute(
 def _backend(options: Options, paths: Paths) -> Backend:
     if options.executor == "local":
         return InProcess()
-    from orchestrator.cluster import Cluster  # ray takes seconds to import, and is not everywhere
+    from orchestrator.cluster.backend import Cluster  # ray takes seconds to import, and is not everywhere
 
     return Cluster(paths.store / "marker", options.workers)
 
@@ -314,17 +318,6 @@ def unreadable(dataset: Dataset, path: Path) -> str | None:
     if unseen:
         return f"data set {dataset.name}: {path}: expected images of each sequence, found none of {', '.join(unseen)}"
     return None
-
-
-def _expected(prospect: Prospect, store: Store) -> dict[str, float]:
-    """Seconds that each job to do will take: as long as its kind took before, else a guess."""
-    took: dict[str, list[float]] = {}
-    for job in prospect.found_done:
-        manifest = store.manifest(job.key)
-        if manifest is not None:
-            took.setdefault(job.kind, []).append(manifest["seconds"])
-    mean = {kind: sum(seconds) / len(seconds) for kind, seconds in took.items()}
-    return {job.key: mean.get(job.kind, EXPECTED[job.kind]) for job in prospect.todo}
 
 
 @contextmanager

@@ -11,24 +11,30 @@ import contextlib
 import heapq
 import io
 import json
+import math
 import platform
 import re
+import socket
 import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from orchestrator import work
+from orchestrator import memory, work
+from orchestrator.gang import run_together
 from orchestrator.jobs import Data, Job, Resources, in_order
 from orchestrator.store import Store
 from orchestrator.work import Task
 
 FOLLOWS = "needs "  # how the message of a failure begins that only follows from another
-ATTEMPTS = 3  # of a job whose worker died under it; its own errors are not retried
+ATTEMPTS = 3  # of a job whose worker died under it
+RESUMABLE = ("train",)  # the kinds of jobs that keep checkpoints and curves
+
+_Shape = tuple[Resources, frozenset[str]]  # what a job takes, and the nodes that it must not go to
 
 
 @dataclass(frozen=True)
@@ -56,11 +62,14 @@ class Event:
 class Backend(Protocol):
     """Somewhere to run tasks."""
 
-    def room(self, resources: Resources) -> bool:
-        """Whether a task of this shape can start now. ValueError if it never can."""
+    def room(self, resources: Resources, avoid: frozenset[str]) -> bool:
+        """Whether a task of this shape can start now, on none of these nodes. ValueError if it never can."""
 
-    def start(self, key: str, task: Task, resources: Resources) -> None:
-        """Start it; what becomes of it is told by `wait`."""
+    def elsewhere(self, resources: Resources, avoid: frozenset[str]) -> bool:
+        """Whether there is a node, none of these, that could take it."""
+
+    def start(self, key: str, task: Task, resources: Resources, avoid: frozenset[str]) -> None:
+        """Start it where there is room; what becomes of it is told by `wait`."""
 
     def wait(self, timeout: float, take: Callable[[Event], None]) -> None:
         """For about so many seconds, hand over what happens as it happens."""
@@ -92,23 +101,38 @@ class Observer:
 
 @dataclass(frozen=True)
 class Settings:
-    """How to run, none of which changes a result. timeout: seconds that one attempt may take."""
+    """How to run, none of which changes a result. timeout: seconds that one attempt may take.
 
-    device: str = "cpu"
+    device: torch's; where none is named, "cuda" for jobs that take of a GPU and "cpu" for others.
+    """
+
+    device: str = ""
     threads: int = 1
     lanes: int = 32
     checkpoint_seconds: float = 20.0
     timeout: float | None = None
 
 
+class Source(Protocol):
+    """Where more jobs come from while others run, as in a search."""
+
+    @property
+    def open(self) -> bool:
+        """Whether more may come."""
+
+    def jobs(self) -> list[Job]:
+        """Those that are new since it was last asked; what they need is among them, under way, or done."""
+
+
 @dataclass
 class _Attempt:
-    """A job that is running. seen: the points of its curve that are kept already."""
+    """A job that is running. seen: the points of its curve that are kept already. where: the node, once it is known."""
 
     job: Job
     started: float
     seen: set[tuple[str, int]]
     log: Path
+    where: str = ""
 
 
 @dataclass
@@ -127,82 +151,120 @@ class Executor:
     failures: dict[str, str] = field(default_factory=dict)
 
     _unfinished: dict[str, Job] = field(default_factory=dict)
+    _lacking: dict[str, int] = field(default_factory=dict)  # how many unfinished jobs each one needs
+    _needed_by: dict[str, list[str]] = field(default_factory=dict)
     _running: dict[str, _Attempt] = field(default_factory=dict)
-    _ready: list[tuple[float, str]] = field(default_factory=list)  # a heap of (-priority, key)
+    _ready: dict[_Shape, list[tuple[float, str]]] = field(default_factory=dict)  # heaps of (-priority, key)
     _later: list[tuple[float, str]] = field(default_factory=list)  # (when to try again, key)
     _priority: dict[str, float] = field(default_factory=dict)
-    _tries: Counter[str] = field(default_factory=Counter)
+    _resources: dict[str, Resources] = field(default_factory=dict)
     _lanes: dict[str, int] = field(default_factory=dict)
+    _ended: dict[str, list[str]] = field(default_factory=dict)  # why earlier attempts of a job ended
+    _lost: Counter[str] = field(default_factory=Counter)  # how many of them ended by no fault of the job's settings
+    _avoid: dict[str, frozenset[str]] = field(default_factory=dict)  # nodes on which a job failed
 
-    def run(self, jobs: Sequence[Job], costs: Mapping[str, float], refused: Mapping[str, str]) -> None:
+    def run(
+        self, jobs: Sequence[Job], costs: Mapping[str, float], refused: Mapping[str, str], source: Source | None = None
+    ) -> None:
         """Run these jobs, none of which is done; whatever else they need is done.
 
         costs: expected seconds by key. refused: why a job cannot be run at all, by key. A job that
-        fails takes only those with it that need it.
+        fails takes only those with it that need it. source: whose jobs are run as well, as they come.
         """
-        wanted = {job.key for job in jobs}
-        ordered = [job for job in in_order(jobs) if job.key in wanted]
-        self._unfinished = {job.key: job for job in ordered}
-        self._priority = _longest_way(ordered, costs)
-        for job in ordered:
-            if job.key in refused and job.key in self._unfinished:
-                self._fail(job, refused[job.key])
-        for job in list(self._unfinished.values()):
-            self._queue_if_ready(job)
-        while self._unfinished:
+        self._add(jobs, costs, refused)
+        while self._unfinished or (source is not None and source.open):
+            if source is not None:
+                self._add(source.jobs(), costs, {})
             self._start_what_fits()
             self.backend.wait(0.5, self._take)
             self._watch_the_clock()
             for observer in self.observers:
                 observer.tick()
 
+    def cancel(self, keys: Iterable[str], message: str) -> None:
+        """End these jobs, running or not: they fail with this message."""
+        for key in keys:
+            if key in self._running:
+                self.backend.kill(key)
+            if key in self._unfinished:
+                self._fail(self._unfinished[key], message)
+
     # Starting.
 
-    def _queue_if_ready(self, job: Job) -> None:
-        if not any(need.key in self._unfinished for need in job.needs.values()):
-            heapq.heappush(self._ready, (-self._priority[job.key], job.key))
+    def _add(self, jobs: Sequence[Job], costs: Mapping[str, float], refused: Mapping[str, str]) -> None:
+        wanted = {job.key for job in jobs if job.key not in self._unfinished}
+        ordered = [job for job in in_order(jobs) if job.key in wanted]
+        self._unfinished |= {job.key: job for job in ordered}
+        self._priority |= _longest_way(ordered, costs)
+        for job in ordered:
+            self._resources[job.key] = sized(job.resources, self.store.took(job.label))
+            needs = {need.key for need in job.needs.values() if need.key in self._unfinished}
+            self._lacking[job.key] = len(needs)
+            for key in needs:
+                self._needed_by.setdefault(key, []).append(job.key)
+        for job in ordered:
+            if job.key in refused and job.key in self._unfinished:
+                self._fail(job, refused[job.key])
+        for job in ordered:
+            failed = next((need for need in job.needs.values() if need.key in self.failures), None)
+            if job.key in self._unfinished and failed is not None:
+                self._fail(job, f"{FOLLOWS}{failed.label}, which failed")
+            self._queue_if_ready(job.key)
+
+    def _queue_if_ready(self, key: str) -> None:
+        if key in self._unfinished and not self._lacking[key]:
+            shape = self._resources[key], self._avoid.get(key, frozenset())
+            heapq.heappush(self._ready.setdefault(shape, []), (-self._priority[key], key))
 
     def _start_what_fits(self) -> None:
-        passed_over = []
-        while self._ready:
-            entry = heapq.heappop(self._ready)
-            job = self._unfinished[entry[1]]
+        """Those with the longest way first; where one of a shape finds no room, no other of that shape will."""
+        full: set[_Shape] = set()
+        while waiting := [(heap[0], shape) for shape, heap in self._ready.items() if shape not in full]:
+            (_, key), shape = min(waiting, key=lambda entry: entry[0])
+            if key not in self._unfinished:  # it failed while it waited
+                self._take_from(shape)
+                continue
             try:
-                if self._alone_enough(job) and self.backend.room(job.resources):
-                    self._start(job)
+                if self.backend.room(*shape):
+                    self._take_from(shape)
+                    self._start(self._unfinished[key], shape)
                 else:
-                    passed_over.append(entry)
+                    full.add(shape)
             except ValueError as error:
-                self._fail(job, str(error))
-        for entry in passed_over:
-            heapq.heappush(self._ready, entry)
+                self._take_from(shape)
+                self._fail(self._unfinished[key], str(error))
 
-    def _alone_enough(self, job: Job) -> bool:
-        """Nothing starts beside a job that must run alone, and that starts when nothing runs."""
-        alone = any(attempt.job.resources.alone for attempt in self._running.values())
-        return not alone and not (job.resources.alone and self._running)
+    def _take_from(self, shape: _Shape) -> None:
+        heapq.heappop(self._ready[shape])
+        if not self._ready[shape]:
+            del self._ready[shape]
 
-    def _start(self, job: Job) -> None:
-        curve = self.store.curve(job.key)
+    def _start(self, job: Job, shape: _Shape) -> None:
+        curve = self.store.curve(job.key) if job.kind in RESUMABLE else []
         if curve:
             self.store.rewrite_curve(job.key, curve)
         log = self.logs / f"{_slug(job.label)}.{job.key[:8]}.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
         self._running[job.key] = _Attempt(job, time.monotonic(), {(name, step) for name, _, step, _ in curve}, log)
+        resources = shape[0]
         task = Task(
             kind=job.kind,
             label=job.label,
             arguments=job.arguments,
-            inputs={role: Data(self.store.folder(need.key).resolve(), need.key) for role, need in job.needs.items()},
+            inputs={
+                role: Data(self.store.folder(need.key).resolve(), self.store.content(need.key))
+                for role, need in job.needs.items()
+            },
             data={name: Data(data.path.resolve(), data.digest) for name, data in job.data.items()},
             code=job.code,
-            checkpoint=self.store.checkpoint(job.key),
-            device=self.settings.device,
-            threads=self.settings.threads,
+            checkpoint=self.store.checkpoint(job.key) if job.kind in RESUMABLE else None,
+            device=self.settings.device or ("cuda" if resources.gpus else "cpu"),
+            threads=max(self.settings.threads, resources.cpus),
             lanes=self._lanes.get(job.key, self.settings.lanes),
             checkpoint_seconds=self.settings.checkpoint_seconds,
+            ranks=resources.processes,
+            key=job.key,
         )
-        self.backend.start(job.key, task, job.resources)
+        self.backend.start(job.key, task, *shape)
 
     # What became of it.
 
@@ -213,8 +275,9 @@ class Executor:
         job, payload = attempt.job, event.payload
         match event.kind:
             case "started":
+                attempt.where, attempt.started = payload[0], time.monotonic()
                 for observer in self.observers:
-                    observer.started(job, *payload)
+                    observer.started(job, attempt.where)
             case "progress":
                 for observer in self.observers:
                     observer.progress(job, *payload)
@@ -229,7 +292,7 @@ class Executor:
             case "error":
                 message, trace = payload
                 _append(attempt.log, trace)
-                self._fail(job, f"{message} (log: {attempt.log})")
+                self._give_up(attempt, message)
             case "unplaced":
                 del self._running[job.key]
                 self._later.append((time.monotonic() + 1.0, job.key))
@@ -246,54 +309,98 @@ class Executor:
 
     def _finish(self, attempt: _Attempt, contents: dict[str, bytes], facts: dict[str, Any]) -> None:
         job = attempt.job
-        curve = self.store.curve(job.key)
+        curve = self.store.curve(job.key) if attempt.seen else []
         if curve:
             contents = {**contents, "curve.json": json.dumps(curve).encode()}
-        seconds = round(time.monotonic() - attempt.started, 3)
-        self.store.publish(job, contents, {**facts, "seconds": seconds, "python": platform.python_version()})
+        of_attempt = {
+            "seconds": round(time.monotonic() - attempt.started, 3),
+            "attempts": self._ended.get(job.key, []),
+            "bytes": sum(map(len, contents.values())),
+            "python": platform.python_version(),
+        }
+        self.store.publish(job, contents, {**facts, **of_attempt})
         del self._running[job.key], self._unfinished[job.key]
         for observer in self.observers:
             observer.finished(job)
-        for other in self._unfinished.values():
-            if any(need.key == job.key for need in other.needs.values()):
-                self._queue_if_ready(other)
+        for key in self._needed_by.pop(job.key, ()):
+            self._lacking[key] -= 1
+            self._queue_if_ready(key)
+
+    def _give_up(self, attempt: _Attempt, message: str) -> None:
+        """A job's own error is final, unless another node, which may lack what broke it, has not tried it yet."""
+        job, tried = attempt.job, self._avoid.get(attempt.job.key, frozenset())
+        avoid = tried | {attempt.where}
+        if tried or not attempt.where or not self.backend.elsewhere(self._resources[job.key], avoid):
+            also = f", and on {', '.join(sorted(tried))} before" if tried else ""
+            on = f" on {attempt.where}{also}" if tried else ""
+            self._fail(job, f"{message}{on} (log: {attempt.log})")
+            return
+        self._avoid[job.key] = avoid
+        self._again(attempt, f"{message} on {attempt.where}; again on another node")
 
     def _retry(self, attempt: _Attempt, kind: str, message: str) -> None:
         job = attempt.job
-        self._tries[job.key] += 1
-        lanes = self._lanes.get(job.key, self.settings.lanes)
+        lanes, resources = self._lanes.get(job.key, self.settings.lanes), self._resources[job.key]
         if kind == "memory" and job.kind == "track" and lanes > 1:
             self._lanes[job.key] = lanes // 2  # fewer at once, as often as it takes
             message = f"{message}; again with {lanes // 2} lanes"
-        elif self._tries[job.key] >= ATTEMPTS:
-            self._fail(job, f"{message} ({ATTEMPTS} attempts; log: {attempt.log})")
-            return
+        elif kind == "memory" and 0 < resources.gpus < 1:
+            share = min(1.0, 2 * resources.gpus)
+            self._resources[job.key] = replace(resources, gpus=share)
+            message = f"{message}; again with {share:g} of a GPU in place of {resources.gpus:g}"
+        else:
+            self._lost[job.key] += 1
+            if self._lost[job.key] >= ATTEMPTS:
+                self._fail(job, f"{message} ({ATTEMPTS} attempts; log: {attempt.log})")
+                return
+        self._again(attempt, message)
+
+    def _again(self, attempt: _Attempt, message: str) -> None:
+        job = attempt.job
+        self._ended.setdefault(job.key, []).append(message)
         del self._running[job.key]
         for observer in self.observers:
             observer.retried(job, message)
-        self._queue_if_ready(job)
+        self._queue_if_ready(job.key)
 
     def _fail(self, job: Job, message: str) -> None:
-        self._running.pop(job.key, None)
-        del self._unfinished[job.key]
-        self.failures[job.key] = message
-        for observer in self.observers:
-            observer.failed(job, message)
-        for other in list(self._unfinished.values()):
-            needs = {need.key for need in other.needs.values()}
-            if job.key in needs and other.key in self._unfinished:  # not failed already, on another way
-                self._fail(other, f"{FOLLOWS}{job.label}, which failed")
+        """It failed, and so did all that need it."""
+        failing = [(job, message)]
+        while failing:
+            job, message = failing.pop(0)
+            if job.key not in self._unfinished:
+                continue  # failed already, on another way
+            self._running.pop(job.key, None)
+            del self._unfinished[job.key]
+            self.failures[job.key] = message
+            for observer in self.observers:
+                observer.failed(job, message)
+            followers = [self._unfinished[key] for key in self._needed_by.pop(job.key, ()) if key in self._unfinished]
+            failing += [(other, f"{FOLLOWS}{job.label}, which failed") for other in followers]
 
     def _watch_the_clock(self) -> None:
         now = time.monotonic()
         for entry in [entry for entry in self._later if entry[0] <= now]:
             self._later.remove(entry)
-            self._queue_if_ready(self._unfinished[entry[1]])
+            self._queue_if_ready(entry[1])
         limit = self.settings.timeout
         for key, attempt in list(self._running.items()):
             if limit is not None and now - attempt.started > limit:
                 self.backend.kill(key)
                 self._fail(attempt.job, f"took longer than {limit:g} s (log: {attempt.log})")
+
+
+def sized(asked: Resources, took: Mapping[str, Any] | None) -> Resources:
+    """What a job is given: what was asked for, with the memory that a job of its name was seen to need, in 256 MB.
+
+    A share of a GPU is asked for as long as nobody knows better: then it is as much of the GPU's memory as was taken
+    there, and a fifth more, in steps of a twentieth.
+    """
+    took = took or {}
+    gpus, memory = asked.gpus, asked.memory or math.ceil(1.1 * took.get("memory", 0) / 2**28) * 2**28
+    if 0 < gpus < 1 and took.get("gpu_memory") and took.get("gpu_total"):
+        gpus = min(1.0, math.ceil(20 * 1.2 * took["gpu_memory"] / took["gpu_total"]) / 20)
+    return replace(asked, gpus=gpus, memory=memory)
 
 
 def _longest_way(ordered: list[Job], costs: Mapping[str, float]) -> dict[str, float]:
@@ -311,6 +418,7 @@ def _slug(text: str) -> str:
 
 
 def _append(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
         file.write(text)
 
@@ -318,13 +426,16 @@ def _append(path: Path, text: str) -> None:
 def attempt(task: Task, emit: work.Emit) -> tuple[Any, ...]:
     """Do a task here -> (kind, *payload) of its last event. What it wrote comes back as bytes."""
     with tempfile.TemporaryDirectory(prefix="trackmeet-") as folder:
+        began = time.perf_counter()
+        memory.reset()
         try:
             facts = work.run(task, Path(folder), emit)
         except Exception as error:
             if _ran_out_of_memory(error):
                 return "memory", f"out of memory: {error}"
             return "error", f"{type(error).__name__}: {error}", traceback.format_exc()
-        return "done", {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}, facts
+        took = {"worked": round(time.perf_counter() - began, 4), "host": socket.gethostname(), **memory.peak()}
+        return "done", {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}, {**facts, **took}
 
 
 def _ran_out_of_memory(error: BaseException | None) -> bool:
@@ -342,10 +453,13 @@ class InProcess:
     def __init__(self) -> None:
         self._next: tuple[str, Task] | None = None
 
-    def room(self, resources: Resources) -> bool:
+    def room(self, resources: Resources, avoid: frozenset[str]) -> bool:
         return self._next is None
 
-    def start(self, key: str, task: Task, resources: Resources) -> None:
+    def elsewhere(self, resources: Resources, avoid: frozenset[str]) -> bool:
+        return False
+
+    def start(self, key: str, task: Task, resources: Resources, avoid: frozenset[str]) -> None:
         self._next = key, task
 
     def wait(self, timeout: float, take: Callable[[Event], None]) -> None:
@@ -360,7 +474,7 @@ class InProcess:
         emit("started", "this process")
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-            last = attempt(task, emit)
+            last = run_together(task, emit, attempt) if task.ranks > 1 else attempt(task, emit)
         if printed.getvalue():
             emit("log", printed.getvalue())
         emit(*last)

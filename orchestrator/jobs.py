@@ -34,6 +34,15 @@ class Data:
     digest: str
 
 
+class Code(dict[str, str]):
+    """A fingerprint of code that many jobs share: its canonical JSON is written once."""
+
+    @cached_property
+    def text(self) -> str:
+        """Canonical JSON."""
+        return canonical(dict(self))
+
+
 @dataclass(frozen=True)
 class Job:
     """kind names a function of `orchestrator.work`, arguments (JSON) what it is called with.
@@ -53,35 +62,52 @@ class Job:
 
     @cached_property
     def key(self) -> str:
-        """sha256 of all that the result depends on."""
-        return digest(self.identity())
+        """sha256 of all that the result depends on: the digest of its identity."""
+        text = self.code.text if isinstance(self.code, Code) else canonical(dict(self.code))
+        parts = {name: canonical(value) for name, value in self._rest().items()} | {"code": text}
+        joined = ",".join(f'"{name}":{parts[name]}' for name in sorted(parts))
+        return hashlib.sha256(f"{{{joined}}}".encode()).hexdigest()
 
     def identity(self) -> dict[str, Any]:
         """All that the result depends on, as JSON; kept with the result, so that a change can be named."""
+        return {**self._rest(), "code": dict(self.code)}
+
+    def _rest(self) -> dict[str, Any]:
         return {
             "kind": self.kind,
             "arguments": dict(self.arguments),
             "needs": {role: job.key for role, job in self.needs.items()},
             "data": {name: data.digest for name, data in self.data.items()},
-            "code": dict(self.code),
         }
+
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+
+
+def canonical(value: Any) -> str:
+    """The one way to write it as JSON."""
+    return _CANONICAL.encode(value)
 
 
 def digest(value: Any) -> str:
     """sha256 of canonical JSON."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    return hashlib.sha256(canonical(value).encode()).hexdigest()
 
 
 def in_order(jobs: Iterable[Job]) -> list[Job]:
-    """These jobs and all that they need, each once, needs first."""
+    """These jobs and all that they need, each once, needs first; chains may be of any length."""
     ordered: dict[str, Job] = {}
-
-    def visit(job: Job) -> None:
-        if job.key not in ordered:
-            for need in job.needs.values():
-                visit(need)
-            ordered[job.key] = job
-
+    met: dict[int, Job] = {}  # by identity: a key is only asked for when those of its needs are known
     for job in jobs:
-        visit(job)
+        path = [job]
+        while path:
+            job = path[-1]
+            before = [] if id(job) in met else [need for need in job.needs.values() if id(need) not in met]
+            if before:
+                path.extend(reversed(before))
+                continue
+            path.pop()
+            if id(job) not in met:
+                met[id(job)] = job
+                ordered.setdefault(job.key, job)
     return list(ordered.values())

@@ -13,7 +13,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from orchestrator.jobs import Data, Job, Resources, digest, in_order
+from orchestrator.jobs import Code, Data, Job, Resources, digest, in_order
 from orchestrator.params import (
     Dataset,
     Experiment,
@@ -122,7 +122,7 @@ class Sources:
 
     def asked_once(self) -> Sources:
         """The same, which asks for the code of each set of modules once: thousands of jobs share it."""
-        code = cache(self.code)
+        code = cache(lambda modules: Code(self.code(modules)))
         return replace(self, code=lambda modules: code(tuple(modules)))
 
     def resources(self, variant: Variant | None, *names: str, alone: bool = False) -> Resources:

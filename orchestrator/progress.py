@@ -18,7 +18,7 @@ from orchestrator.files import write_json
 from orchestrator.jobs import Job
 
 # Seconds that a job of each kind is expected to take before any of its kind has been seen.
-EXPECTED = {"train": 60.0, "extract": 5.0, "track": 8.0, "score": 0.3, "speed": 5.0}
+EXPECTED = {"train": 60.0, "extract": 5.0, "track": 8.0, "score": 0.3, "speed": 5.0, "nothing": 0.0}
 
 SAID = 5  # how many of the newest messages the status file has
 SILENT = 30.0  # seconds after which a run on another machine that writes no status counts as dead

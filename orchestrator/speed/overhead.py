@@ -96,7 +96,7 @@ def local() -> dict[str, float]:
 
 def ray() -> dict[str, float]:
     """Through Ray, once the workers are up."""
-    from orchestrator.cluster import Cluster
+    from orchestrator.cluster.backend import Cluster
 
     with tempfile.TemporaryDirectory() as folder:
         backend = Cluster(Path(folder) / "marker", WORKERS)

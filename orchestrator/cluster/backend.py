@@ -1,0 +1,364 @@
+"""The Ray backend: long-lived actor slots, one job at a time each.
+
+Ray's own retries are off: the driver sees every death and decides (`orchestrator.executor`). The driver
+keeps book of the nodes and says on which one a slot starts, so that what is asked for by a job is never
+waiting unseen in Ray's queue. A slot has a second thread, by which it is asked, while it works, for
+progress, checkpoints and what it printed. Nothing depends on a shared file system: where a node does not
+see the store's folder, inputs travel by content hash, in chunks, from the driver's shelf (or through the depot that
+TRACKMEET_DEPOT names) into a bounded cache on the node, and results come back to the driver.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.exceptions import GetTimeoutError, OutOfMemoryError, RayActorError, RayError, RayTaskError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from orchestrator.cluster.connection import connect, described
+from orchestrator.cluster.nodes import Node, Share, place
+from orchestrator.cluster.slot import Shelf, Slot
+from orchestrator.depot import Depot
+from orchestrator.executor import Event
+from orchestrator.jobs import Resources
+from orchestrator.listing import DamagedError
+from orchestrator.work import Task
+
+POLL_SECONDS = 0.5
+LOOK_SECONDS = 2.0  # between looks at which nodes there are
+PLACE_SECONDS = 60.0  # in which a slot comes up, or is given up
+SUSPECT_SECONDS = 30.0  # for which a node on which a slot died is the last choice: it may be gone, and not yet known
+
+
+@dataclass(eq=False)
+class _Held:
+    """The driver's side of a slot. job: what it works on; None if idle. Until it has answered `ping` it is not up."""
+
+    actor: Any
+    node: Node
+    share: Share
+    ping: ray.ObjectRef
+    born: float
+    up: bool = False
+    shared: bool = False
+    job: _Work | None = None
+    run: ray.ObjectRef | None = None
+    poll: ray.ObjectRef | None = None
+    next_poll: float = 0.0
+
+    @property
+    def shape(self) -> tuple[int, float]:
+        """What an idle slot must have in common with a job to be used for it: what Ray was told of it."""
+        return self.share.resources.cpus, self.share.resources.gpus
+
+
+@dataclass(eq=False)
+class _Work:
+    """A running job and its slots, one a process; the first of them tells what becomes of it."""
+
+    key: str
+    task: Task
+    slots: list[_Held]
+    running: bool = False
+    last: tuple[Any, ...] | None = None  # what the first one ended with, while others have not ended
+    ended: set[int] = field(default_factory=set)
+
+
+class Cluster:
+    """A Ray cluster as a backend: the one that RAY_ADDRESS names, else one of this machine's own.
+
+    workers: how many jobs at once (default: as many as fit). share: False ships every input, even
+    to nodes that could read the driver's files.
+    """
+
+    def __init__(self, marker: Path, workers: int | None = None, share: bool = True) -> None:
+        connect(workers)
+        self.workers = workers
+        self._marker, self._token = marker.resolve(), uuid.uuid4().hex if share else ""
+        marker.parent.mkdir(parents=True, exist_ok=True)
+        marker.write_text(self._token)
+        self._nodes: dict[str, Node] = {}
+        self._paces: dict[str, float] = {}
+        self._looked = -LOOK_SECONDS
+        self._suspects: dict[str, float] = {}  # until when, by node
+        self._slots: list[_Held] = []
+        self._work: dict[str, _Work] = {}
+        self._news: list[Event] = []  # what `wait` has to say first
+        self._shelf: Any = None
+        self._shelved: set[str] = set()
+        depot = os.environ.get("TRACKMEET_DEPOT")
+        self._depot = Depot(depot) if depot else None
+        self._path = [str(Path.cwd()), *(entry for entry in sys.path if entry and "site-packages" not in entry)]
+
+    # Backend.
+
+    def room(self, resources: Resources, avoid: frozenset[str]) -> bool:
+        nodes = self._look()
+        if not any(node.ever(resources) for node in nodes):
+            raise ValueError(f"no node of the cluster has {resources.cpus} CPUs and {resources.gpus:g} GPUs")
+        if self.workers is not None and len(self._work) >= self.workers:
+            return False
+        return self._choose(resources, avoid) is not None
+
+    def elsewhere(self, resources: Resources, avoid: frozenset[str]) -> bool:
+        return any(node.ever(resources) for node in self._look() if node.name not in avoid)
+
+    def start(self, key: str, task: Task, resources: Resources, avoid: frozenset[str]) -> None:
+        chosen = self._choose(resources, avoid)
+        assert chosen is not None, "started without room"
+        job = _Work(key, task, [])
+        for node in chosen:
+            slot = self._idle(node, resources) or self._create(node, resources)
+            slot.job = job
+            job.slots.append(slot)
+        self._work[key] = job
+        if all(slot.up for slot in job.slots):
+            self._submit(job, self._news.append)
+
+    def wait(self, timeout: float, take: Callable[[Event], None]) -> None:
+        while self._news:
+            take(self._news.pop(0))
+        now = time.monotonic()
+        waiting: dict[ray.ObjectRef, _Held] = {}
+        for slot in self._slots:
+            if slot.job is None:
+                continue
+            if slot.run is not None and slot.poll is None and now >= slot.next_poll:
+                slot.poll = slot.actor.poll.remote()
+            for ref in (slot.run if slot.up else slot.ping, slot.poll):
+                if ref is not None:
+                    waiting[ref] = slot
+        if not waiting:
+            time.sleep(min(timeout, 0.05))
+            return
+        refs = list(waiting)
+        ready, _ = ray.wait(refs, num_returns=1, timeout=min(timeout, POLL_SECONDS))
+        if ready and len(refs) > 1:
+            ready, _ = ray.wait(refs, num_returns=len(refs), timeout=0)
+        for ref in ready:
+            slot = waiting[ref]
+            if slot not in self._slots or slot.job is None:
+                continue
+            if ref == slot.poll:
+                self._hear(slot, take)
+            elif ref == slot.ping and not slot.up:
+                self._arrive(slot, take)
+            elif ref == slot.run:
+                self._end(slot, take)
+        self._watch(take)
+
+    def kill(self, key: str) -> None:
+        self._drop(self._work.pop(key))
+
+    def close(self) -> None:
+        for slot in list(self._slots):
+            self._kill(slot)
+        if self._shelf is not None:
+            ray.kill(self._shelf)
+        self._marker.unlink(missing_ok=True)
+        ray.shutdown()
+
+    # Nodes.
+
+    def _look(self) -> list[Node]:
+        """The nodes that there are now; slots on those that are gone are forgotten, unless a job waits to be told."""
+        now = time.monotonic()
+        if now - self._looked > LOOK_SECONDS:
+            self._looked = now
+            alive = {row["NodeID"]: row for row in ray.nodes() if row["Alive"]}
+            hosts = [row["NodeManagerHostname"] for row in alive.values()]
+            for id, row in alive.items():
+                if id not in self._nodes:
+                    self._nodes[id] = described(row, alone=hosts.count(row["NodeManagerHostname"]) == 1)
+            for id in self._nodes.keys() - alive.keys():
+                del self._nodes[id]
+            for slot in [slot for slot in self._slots if slot.job is None and slot.node.id not in alive]:
+                self._kill(slot)
+        return list(self._nodes.values())
+
+    def _choose(self, resources: Resources, avoid: frozenset[str]) -> list[Node] | None:
+        """A node for each process of such a job, those that are suspect last; None where there is no room."""
+        now = time.monotonic()
+        open_ones = [node for node in self._look() if node.name not in avoid]
+        sound = [node for node in open_ones if self._suspects.get(node.id, 0.0) <= now]
+        idle = {id(slot.share) for slot in self._slots if slot.job is None}
+        return place(sound, resources, idle) or (place(open_ones, resources, idle) if not sound else None)
+
+    def _idle(self, node: Node, resources: Resources) -> _Held | None:
+        """A slot of this node that is warm and free: it takes what this job takes from now on."""
+        shape = resources.cpus, resources.gpus
+        for slot in self._slots:
+            if slot.job is None and slot.node is node and slot.shape == shape:
+                slot.share.resources = resources
+                return slot
+        return None
+
+    def _create(self, node: Node, resources: Resources) -> _Held:
+        idle = [slot for slot in self._slots if slot.job is None and slot.node is node]
+        while (share := node.share(resources)) is None and idle:
+            self._kill(idle.pop(0))  # of another shape
+        share = share or Share(resources)
+        node.shares.append(share)
+        actor = (
+            ray.remote(Slot)
+            .options(
+                num_cpus=resources.cpus,
+                num_gpus=resources.gpus,
+                max_concurrency=2,  # the second thread answers `ping` and `poll` while the first works
+                max_restarts=0,
+                max_task_retries=0,
+                scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False),
+            )
+            .remote(self._path, resources.gpus)
+        )
+        measure = node.name not in self._paces
+        if measure:
+            self._paces[node.name] = 0.0
+        slot = _Held(actor, node, share, actor.ping.remote(self._marker, self._token, measure), time.monotonic())
+        self._slots.append(slot)
+        return slot
+
+    # A job's life.
+
+    def _arrive(self, slot: _Held, take: Callable[[Event], None]) -> None:
+        """A slot came up: now it is known whether anything has to be shipped there."""
+        assert slot.job is not None
+        try:
+            slot.shared, pace = ray.get(slot.ping)
+        except RayTaskError as error:
+            self._lose(slot.job, take, "error", f"the worker did not start: {error.cause}", str(error))
+        except RayError as error:
+            self._lose(slot.job, take, "unplaced", str(error))
+        else:
+            slot.up = True
+            if pace:
+                self._paces[slot.node.name] = pace
+            if all(other.up for other in slot.job.slots):
+                self._submit(slot.job, take)
+
+    def _submit(self, job: _Work, take: Callable[[Event], None]) -> None:
+        job.running = True
+        take(Event(job.key, "started", (job.slots[0].node.name,)))
+        meeting = ""
+        if len(job.slots) > 1:
+            try:
+                meeting = ray.get(job.slots[0].actor.meet.remote(), timeout=30)
+            except RayError as error:
+                self._lose(job, self._news.append, "lost", f"the worker died: {error}")
+                return
+        for rank, slot in enumerate(job.slots):
+            inputs = () if slot.shared else (*job.task.inputs.values(), *job.task.data.values())
+            remote = tuple(dict.fromkeys(one.digest for one in inputs))
+            task = replace(job.task, rank=rank, meeting=meeting)
+            slot.run = slot.actor.run.remote(task, remote, self._source(inputs) if remote else None)
+            slot.next_poll = time.monotonic() + POLL_SECONDS
+
+    def _source(self, inputs: tuple[Any, ...]) -> Any:
+        """From where nodes get these: the depot's URL, or the actor that reads files of this node."""
+        new = {one.digest: one.path for one in inputs if one.digest not in self._shelved}
+        self._shelved |= new.keys()
+        if self._depot is not None:
+            for digest, path in new.items():
+                self._depot.put(digest, path)
+            return self._depot.url
+        if self._shelf is None:
+            here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+            self._shelf = ray.remote(Shelf).options(num_cpus=0, max_concurrency=8, scheduling_strategy=here).remote()
+        if new:
+            ray.get(self._shelf.put.remote(new))  # before any node asks for them
+        return self._shelf
+
+    def _hear(self, slot: _Held, take: Callable[[Event], None]) -> None:
+        assert slot.job is not None and slot.poll is not None
+        with suppress(RayError):  # the run's own reference says what became of it
+            self._tell(slot, ray.get(slot.poll), take)
+        slot.poll, slot.next_poll = None, time.monotonic() + max(POLL_SECONDS, len(self._slots) / 200)
+
+    def _tell(self, slot: _Held, events: list[tuple[Any, ...]], take: Callable[[Event], None]) -> None:
+        """What a slot says of its job; of several processes of one, only the first is heard."""
+        assert slot.job is not None
+        if slot is slot.job.slots[0]:
+            for kind, *payload in events:
+                take(Event(slot.job.key, kind, tuple(payload)))
+
+    def _end(self, slot: _Held, take: Callable[[Event], None]) -> None:
+        job = slot.job
+        assert job is not None and slot.run is not None
+        try:
+            if slot.poll is not None:  # it was asked before the end, and took what happened first
+                self._tell(slot, ray.get(slot.poll, timeout=30), take)
+                slot.poll = None
+            events, last = ray.get(slot.run)
+            self._tell(slot, events, take)
+            if last[0] == "done" and isinstance(last[1], str):
+                assert self._depot is not None
+                last = ("done", self._depot.take_result(job.key, last[1]), last[2])
+                self._depot.drop_results(job.key)
+        except RayTaskError as error:
+            self._lose(job, take, "error", f"the worker failed: {error.cause}", str(error))
+        except OutOfMemoryError as error:
+            self._lose(job, take, "memory", f"the node ran out of memory: {error}")
+        except (RayError, GetTimeoutError, OSError, DamagedError) as error:
+            if isinstance(error, RayActorError):
+                self._suspects[slot.node.id] = time.monotonic() + SUSPECT_SECONDS
+            self._lose(job, take, "lost", f"the worker died: {error}")
+        else:
+            self._ended(job, slot, last, take)
+
+    def _ended(self, job: _Work, slot: _Held, last: tuple[Any, ...], take: Callable[[Event], None]) -> None:
+        """One of its processes came to an end; the job does when all have, or one failed."""
+        slot.run = None
+        job.ended.add(id(slot))
+        if slot is job.slots[0]:
+            job.last = last
+        if last[0] != "done" and len(job.slots) > 1:
+            self._lose(job, take, *last)
+            return
+        if len(job.ended) < len(job.slots):
+            return
+        assert job.last is not None
+        kind, *payload = job.last
+        if kind == "done":
+            where = job.slots[0].node.name
+            payload[1] = {**payload[1], "host": where, "pace": self._paces.get(where) or 1.0}
+        del self._work[job.key]
+        for one in job.slots:
+            one.job = None
+        if kind == "memory":  # what it holds would be missing to the next one
+            self._drop(job)
+        take(Event(job.key, kind, tuple(payload)))
+
+    def _watch(self, take: Callable[[Event], None]) -> None:
+        """Give up slots that do not come up: somebody else may have taken what they need."""
+        now = time.monotonic()
+        late = [
+            slot for slot in self._slots if slot.job is not None and not slot.up and now - slot.born > PLACE_SECONDS
+        ]
+        for slot in late:
+            if slot.job is not None and slot in self._slots:
+                self._suspects[slot.node.id] = now + SUSPECT_SECONDS
+                self._lose(slot.job, take, "unplaced", f"no worker came up on {slot.node.name}")
+
+    def _lose(self, job: _Work, take: Callable[[Event], None], kind: Any, *payload: Any) -> None:
+        self._work.pop(job.key, None)
+        self._drop(job)
+        take(Event(job.key, kind, payload))
+
+    def _drop(self, job: _Work) -> None:
+        for slot in job.slots:
+            if slot in self._slots:
+                self._kill(slot)
+
+    def _kill(self, slot: _Held) -> None:
+        ray.kill(slot.actor)
+        self._slots.remove(slot)
+        slot.node.shares = [share for share in slot.node.shares if share is not slot.share]

@@ -1,0 +1,137 @@
+"""What runs on the nodes: slots, which do one task at a time, and the driver's shelf, from which they get inputs."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from orchestrator.cache import Cache, Hold
+from orchestrator.depot import Depot, Shelf
+from orchestrator.executor import attempt
+from orchestrator.gang import free_meeting
+from orchestrator.jobs import Data
+from orchestrator.listing import Listing, Source
+from orchestrator.pace import pace
+from orchestrator.work import Task
+
+
+class Slot:
+    """The actor: a warm process on some node. A second thread answers `poll` while the first works."""
+
+    def __init__(self, path: list[str], gpus: float) -> None:
+        sys.path[:0] = [entry for entry in path if entry not in sys.path]
+        if not gpus:
+            os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray leaves it unset, and the job would see them all
+        self._events: list[tuple[Any, ...]] = []
+        self._lock = threading.Lock()
+        self._printed = tempfile.TemporaryFile("w+b")  # noqa: SIM115  # open as long as the process lives
+        for descriptor in (1, 2):
+            os.dup2(self._printed.fileno(), descriptor)
+        self._read = 0
+
+    def ping(self, marker: Path, token: str, measure: bool) -> tuple[bool, float]:
+        """(whether this node sees the driver's files: the marker holds the token; its pace, measured or 0)."""
+        try:
+            shared = bool(token) and marker.read_text() == token
+        except OSError:
+            shared = False
+        return shared, pace() if measure else 0.0
+
+    def meet(self) -> str:
+        """Where the processes of a job can meet at this one."""
+        return free_meeting(ray.util.get_node_ip_address())
+
+    def run(self, task: Task, remote: tuple[str, ...], source: Any) -> tuple[list[tuple[Any, ...]], tuple[Any, ...]]:
+        """Do the task -> (what was not yet told, (kind, *payload) of the last event).
+
+        remote: digests of the inputs that are not seen here. source: the shelf's actor, or the URL of a depot.
+        """
+        if not remote:
+            last = attempt(task, self._emit)
+            return self.poll(), last
+        depot = Depot(source) if isinstance(source, str) else None
+        with Cache.here().hold() as hold:
+            try:
+                task = _with(task, remote, hold, depot or _Remote(source))
+            except Exception as error:
+                return self.poll(), ("lost", f"inputs did not arrive: {type(error).__name__}: {error}")
+            last = attempt(task, self._emit)
+        if last[0] == "done":
+            contents, facts = last[1:]
+            facts = {**facts, "fetched": hold.fetched}
+            if depot is not None and contents:
+                name = os.urandom(8).hex()
+                depot.put_result(task.key, name, contents)
+                contents = name
+            last = ("done", contents, facts)
+        return self.poll(), last
+
+    def poll(self) -> list[tuple[Any, ...]]:
+        """What happened since the last call: (kind, *payload), ..."""
+        with self._lock:
+            events, self._events = self._events, []
+            sys.stdout.flush()
+            printed = os.pread(self._printed.fileno(), 1 << 20, self._read)
+            self._read += len(printed)
+        return [*events, ("log", printed.decode(errors="replace"))] if printed else events
+
+    def _emit(self, *event: Any) -> None:
+        with self._lock:
+            if event[0] == "progress" and self._events and self._events[-1][0] == "progress":
+                self._events.pop()  # only the newest matters
+            self._events.append(event)
+
+
+class _Remote:
+    """The driver's shelf, as seen from a node."""
+
+    def __init__(self, shelf: Any) -> None:
+        self.shelf = shelf
+
+    def listing(self, digest: str) -> Listing:
+        return ray.get(self.shelf.listing.remote(digest))
+
+    def chunk(self, digest: str, name: str, offset: int, length: int) -> bytes:
+        return ray.get(self.shelf.chunk.remote(digest, name, offset, length))
+
+
+def _with(task: Task, remote: tuple[str, ...], hold: Hold, source: Source) -> Task:
+    """The task with its inputs as they lie in this node's cache."""
+
+    def here(data: Mapping[str, Data]) -> dict[str, Data]:
+        return {
+            role: Data(hold.get(one.digest, source), one.digest) if one.digest in remote else one
+            for role, one in data.items()
+        }
+
+    return replace(task, inputs=here(task.inputs), data=here(task.data))
+
+
+def report() -> dict[str, Any]:
+    """What there is to know of the node on which this runs."""
+    import platform
+    import shutil
+    import time
+    from importlib.metadata import version
+
+    return {
+        "host": socket.gethostname(),
+        "time": time.time(),
+        "free": shutil.disk_usage(tempfile.gettempdir()).free,
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("ray", "torch", "numpy")},
+        },
+    }
+
+
+__all__ = ["Shelf", "Slot", "report"]
