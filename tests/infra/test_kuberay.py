@@ -11,7 +11,7 @@ FOLDER = ROOT / "infra" / "kuberay"
 CLAIM, CLUSTER = yaml.safe_load_all((FOLDER / "raycluster.yaml").read_text())
 JOB = yaml.safe_load((FOLDER / "rayjob.yaml").read_text())
 
-# The part of Kubernetes' and KubeRay's (ray.io/v1, 1.5.1) resources that is used here, by their reference pages: a
+# The part of Kubernetes' and KubeRay's (ray.io/v1, 1.5.1) resources that is used here, written down by hand: a
 # misspelt field is refused. `apiserver` would drop it in silence.
 TEXT, COUNT, TRUTH = {"type": "string"}, {"type": "integer", "minimum": 0}, {"type": "boolean"}
 QUANTITY = {"type": "string", "pattern": r"^\d+(\.\d+)?(m|Ki|Mi|Gi|Ti)?$"}
