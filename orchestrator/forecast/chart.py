@@ -62,6 +62,8 @@ def write(points: Sequence[Point], bound: float, note: str, path: Path) -> list[
         axes.axhline(bound / per, color=COLOURS[1], linestyle="--", label="no less on any number")
         axes.set_xscale("log", base=2)
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter("{x:g}")
         axes.set_ylim(bottom=max(bound, 1e-3) / per / 2)
         axes.set_xticks(gpus, [f"{n:,}" for n in gpus], rotation=45)
         axes.set_xlabel(f"GPUs\n{note}", wrap=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any, Literal
@@ -193,18 +194,24 @@ def expected(jobs: Iterable[Job], store: Store) -> dict[str, float]:
 
 def kind(name: str, arguments: Mapping[str, Any]) -> Kind:
     """What a job of this kind with these arguments is like."""
-    given = {key: value for key, value in arguments.items() if key not in APART}
-    data = [_plain(use) for use in (given.get("test"), given.get("dataset"), *given.get("train", {}).values()) if use]
+    return _kind(name, json.dumps({key: value for key, value in arguments.items() if key not in APART}))
+
+
+@lru_cache(maxsize=100_000)
+def _kind(name: str, arguments: str) -> Kind:
+    """Jobs of all seeds share one."""
+    given = _plain(json.loads(arguments))
+    data = [use for use in (given.get("test"), given.get("dataset"), *given.get("train", {}).values()) if use]
     extractor = given.get("extractor")
     family = given.get("family") or given.get("kind") or (extractor["kind"] if extractor else "")
     step = given.get("step") or given.get("protocol") or ""
-    leaves = frozenset(_leaves(_plain(given), ""))
-    return Kind(name, family, step, json.dumps(data, sort_keys=True), leaves, tuple(sorted(_updates(given, ""))))
+    updates = tuple(sorted(_updates(given, "")))
+    return Kind(name, family, step, json.dumps(data, sort_keys=True), frozenset(_leaves(given, "")), updates)
 
 
 def _plain(value: Any) -> Any:
-    """Without what says nothing of how long a job takes: of all folds, and seeds, that is the same."""
-    if not isinstance(value, Mapping):
+    """Without what says nothing of how long a job takes: of all folds that is the same."""
+    if not isinstance(value, dict):
         return value
     return {
         name: {key: one for key, one in part.items() if key not in FOLD} if name == "part" else _plain(part)
@@ -214,16 +221,16 @@ def _plain(value: Any) -> Any:
 
 
 def _leaves(value: Any, path: str) -> Iterator[Leaf]:
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         for name, part in value.items():
             yield from _leaves(part, f"{path}.{name}" if path else name)
     else:
-        yield path, json.dumps(value) if isinstance(value, (list, tuple)) else value
+        yield path, json.dumps(value) if isinstance(value, list) else value
 
 
 def _updates(value: Any, path: str) -> Iterator[tuple[str, float]]:
     """Of each `trackers.training.Training` among the settings."""
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         return
     if value.keys() >= {"epochs", "updates_per_epoch"}:
         yield path, float(value["epochs"] * value["updates_per_epoch"] * value.get("batch", 1))
