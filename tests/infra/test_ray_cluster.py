@@ -96,6 +96,7 @@ def alive(address: str, token: str) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_list_of_machines_runs_a_study(project, tmp_path):
     """By the README's commands two machines become a cluster that runs a study; one with another token stays out."""
     token, port = secrets.token_hex(32), 20000 + os.getpid() % 10000

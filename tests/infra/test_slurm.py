@@ -104,6 +104,7 @@ def test_options_stand_before_the_first_command():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_two_nodes_run_a_study_and_leave_nothing(project, slurm):
     """Over an allocation of two nodes Ray comes up with this job's token, the study runs on it, and all ends."""
     job = Job(project.root, slurm)
@@ -119,6 +120,7 @@ def test_two_nodes_run_a_study_and_leave_nothing(project, slurm):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_near_its_time_limit_a_job_ends_in_order_and_goes_on_later(project, params, slurm):
     """On Slurm's warning the run ends, Ray with it, and is queued again; then the training goes on where it was."""
     diary = project.root / "diary"
