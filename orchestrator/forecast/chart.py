@@ -45,6 +45,7 @@ def write(points: Sequence[Point], bound: float, note: str, path: Path) -> list[
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure  # without pyplot: no display, no state
+    from matplotlib.ticker import LogLocator, NullFormatter
 
     from orchestrator.report.figures import CHART_STYLE, COLOURS
 
@@ -63,7 +64,8 @@ def write(points: Sequence[Point], bound: float, note: str, path: Path) -> list[
         axes.set_xscale("log", base=2)
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter("{x:g}")
-        axes.yaxis.set_minor_formatter("{x:g}")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_minor_formatter(NullFormatter())
         axes.set_ylim(bottom=max(bound, 1e-3) / per / 2)
         axes.set_xticks(gpus, [f"{n:,}" for n in gpus], rotation=45)
         axes.set_xlabel(f"GPUs\n{note}", wrap=True)
