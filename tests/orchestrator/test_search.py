@@ -1,24 +1,36 @@
 from __future__ import annotations
 
+import copy
+import csv
 import dataclasses
+import json
+import os
+import signal
 import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
 from random import Random
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
 from orchestrator import lineage, plan
 from orchestrator import params as reading
 from orchestrator.conduct import find_data
 from orchestrator.params import ParamsError
+from orchestrator.runs import default_uri
 from orchestrator.search_journal import Journal
 from orchestrator.search_patch import patch
 from orchestrator.search_plan import Ground
 from orchestrator.search_space import Dimension, Search, changed
 from orchestrator.work import SHORTER
 from trackers.synthetic.layouts import write_otb
+from trackers.training import Silent, Training, fit
 
 NAMES = [f"Square{i}" for i in range(8)]
 
@@ -297,3 +309,174 @@ def test_searches_of_the_profiles_can_be_patched(tmp_path, profile):
                 s.name: {v.name: v.config for v in s.trackers} for s in reading.load(tmp_path / "params.yaml").studies
             }
             assert dataclasses.asdict(again[study.name][variant.name]) == changed(settings, changes)
+
+
+def test_what_goes_on_takes_its_new_rate():
+    """A training that goes on from another's state learns at its own rate, as PBT's members must."""
+    training = Training(batch=1, updates_per_epoch=1, epochs=1, patience=9)
+    model = torch.nn.Linear(1, 1)
+
+    class Kept(Silent):
+        state: dict | None = None
+
+        def checkpoint(self, step, state):
+            self.kept = state()
+
+        def resume(self):
+            return self.state
+
+    def costs(x):
+        return {"loss": model(x).square().sum()}
+
+    reporter = Kept()
+    fit(model, torch.optim.SGD(model.parameters(), lr=0.1), lambda i: (torch.ones(1, 1),), costs, training, reporter)
+    reporter.state = copy.deepcopy(reporter.kept)
+    before = [weight.clone() for weight in model.parameters()]
+    slow = torch.optim.SGD(model.parameters(), lr=1e-12)
+    fit(model, slow, lambda i: (torch.ones(1, 1),), costs, dataclasses.replace(training, epochs=2), reporter)
+    assert reporter.kept["done"] == 2
+    assert all(torch.allclose(a, b, atol=1e-9, rtol=0) for a, b in zip(before, model.parameters(), strict=True))
+
+
+# With Tune itself: each starts Ray. `pytest -m slow tests/orchestrator/test_search.py`
+
+
+def tune(project, *words: str, wait: bool = True):
+    """`trackmeet tune toy/Mover` in a process of its own."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "orchestrator", "tune", "toy/Mover", "--workers", "2", *words],
+        cwd=project.root,
+        env={**os.environ, "PYTHONPATH": f"{Path(__file__).parents[2]}:."},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    if wait:
+        output, _ = process.communicate(timeout=280)
+        assert process.returncode == 0, output
+    return process
+
+
+def table(project):
+    """trials.csv and summary.json."""
+    folder = project.root / "build" / "searches" / "toy" / "Mover"
+    with (folder / "trials.csv").open() as file:
+        return list(csv.DictReader(file)), json.loads((folder / "summary.json").read_text())
+
+
+def updates_noted(diary):
+    return len(diary.read_text().split()) if diary.exists() else 0
+
+
+def runs_of(project):
+    """Statuses of the runs in MLflow, and of how many the parent is another of them."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(default_uri(project.root))
+    runs = client.search_runs([client.get_experiment_by_name("toy").experiment_id])
+    ids = {run.info.run_id for run in runs}
+    children = [run for run in runs if run.data.tags.get("mlflow.parentRunId") in ids]
+    return Counter(run.info.status for run in runs), len(children)
+
+
+@pytest.fixture
+def noted(project, searched):
+    """The search, of whose trainings each update is noted."""
+    settings = searched["studies"]["toy"]["trackers"]["Mover"]
+    settings |= {"rate": 0.01, "diary": str(project.root / "diary")}
+    settings["search"] = {"space": {"rate": {"loguniform": [1e-3, 0.5]}}, "budget": "updates"}
+    project.write(searched)
+    return settings
+
+
+@pytest.mark.slow
+def test_a_grid_is_tried_whole_and_its_patch_applies(project, searched, noted):
+    """Each point of a grid is a trial, one run of MLflow below the search's; applied, the patch sets the best."""
+    noted["search"]["space"] = {"rate": {"grid": [0.001, 0.4]}, "updates": {"choice": [2, 9]}}
+    noted["search"]["budget"] = None
+    project.write(searched)
+    tune(project, "--search", "grid")
+    rows, summary = table(project)
+    assert sorted((float(row["rate"]), int(row["updates"])) for row in rows) == [
+        (0.001, 2),
+        (0.001, 9),
+        (0.4, 2),
+        (0.4, 9),
+    ]
+    assert summary["best"]["settings"] == {"rate": 0.4, "updates": 9}
+    gain, low, high = summary["held out"]["gain"]
+    assert 0 < low <= gain <= high
+    assert runs_of(project) == (Counter(FINISHED=5), 4)
+    with (project.root / "build/searches/toy/Mover/best.patch").open() as file:
+        subprocess.run(["patch", "-p0"], stdin=file, cwd=project.root, check=True)
+    [variant] = reading.load(project.root / "params.yaml").studies[0].trackers
+    assert (variant.config.rate, variant.config.updates) == (0.4, 9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("search", ["random", "optuna"])
+def test_killed_it_goes_on_and_repeats_nothing(project, searched, noted, search):
+    """Killed in the middle, a search goes on with --resume; no finished job is done again, no run doubled."""
+    noted["pause"] = 0.1
+    project.write(searched)
+    diary = project.root / "diary"
+    driver = tune(project, "--search", search, "--trials", "5", wait=False)
+    journal = project.root / "build/searches/toy/Mover/journal.jsonl"
+    until = time.monotonic() + 240
+    while not (journal.exists() and journal.read_text().count('"score"') >= 2):
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    os.killpg(driver.pid, signal.SIGKILL)
+    driver.communicate()
+    time.sleep(3)  # workers end with it
+    finished = [json.loads(line) for line in journal.read_text().splitlines() if '"score"' in line]
+    done = {path.parent.name for path in project.paths.store.glob("done/*/*/manifest.json")}
+    stamps = {key: (project.paths.store / "done" / key[:2] / key / "manifest.json").stat().st_mtime_ns for key in done}
+    before = updates_noted(diary)
+    tune(project, "--search", search, "--trials", "5", "--resume")
+    rows, _ = table(project)
+    assert [row["state"] for row in rows] == ["FINISHED"] * 5
+    again = [json.loads(line) for line in journal.read_text().splitlines() if '"score"' in line]
+    assert again[: len(finished)] == finished
+    assert len(again) == 5
+    for key, stamp in stamps.items():
+        assert (project.paths.store / "done" / key[:2] / key / "manifest.json").stat().st_mtime_ns == stamp
+    trainings = 5 * 2 + 2
+    unfinished = 2 * 9  # at most two were at work, each with a checkpoint at most 20 s old
+    assert trainings * 9 <= updates_noted(diary) <= trainings * 9 + unfinished
+    assert before > 0
+    assert runs_of(project) == (Counter(FINISHED=6), 5)
+
+
+@pytest.mark.slow
+def test_asha_stops_the_worse(project, searched, noted):
+    """Of candidates at the first rung some are stopped, and what goes on, goes on from where it was."""
+    noted["search"]["space"] = {"rate": {"choice": [0.001, 0.002, 0.003, 0.3, 0.4, 0.45]}}
+    project.write(searched)
+    tune(project, "--scheduler", "asha", "--trials", "8", "--record", "none")
+    rows, summary = table(project)
+    reached = [sum(bool(row[f"score at {level}"]) for row in rows) for level in (1, 3, 9)]
+    assert reached[0] == 8 > reached[2] >= 1
+    pairs = {(row["rate"], level) for row in rows for level in (1, 3, 9) if row[f"score at {level}"]}
+    own = sum({1: 1, 3: 2, 9: 6}[level] for _, level in pairs)  # equal candidates are one job
+    assert updates_noted(project.root / "diary") == 2 * own + 2 * 9
+    assert summary["best"]["settings"]["rate"] >= 0.3
+
+
+@pytest.mark.slow
+def test_pbt_lets_the_worse_go_on_from_the_better(project, searched, noted):
+    """A member that does badly takes over another's training, under settings of its own; none begins from scratch."""
+    noted["updates"] = 12
+    noted["search"] |= {"rungs": 4}
+    project.write(searched)
+    tune(project, "--scheduler", "pbt", "--trials", "4")
+    rows, _ = table(project)
+    lines = (project.root / "build/searches/toy/Mover/journal.jsonl").read_text().splitlines()
+    last = [line for line in map(json.loads, lines) if len(line.get("lineage", ())) == 4]
+    assert len(last) == 4 == len(rows)
+    firsts = Counter(line["lineage"][0]["rate"] for line in last)
+    assert max(firsts.values()) > 1  # one began as another did
+    assert any(len({step["rate"] for step in line["lineage"]}) > 1 for line in last)
+    assert updates_noted(project.root / "diary") <= 4 * 2 * 12 + 2 * 12
+    assert runs_of(project) == (Counter(FINISHED=5), 4)
