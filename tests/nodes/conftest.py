@@ -43,7 +43,7 @@ class Network:
         self.root = root
         self.name = f"trackmeet-{os.getpid()}"
         self.machines: list[Machine] = []
-        self.apart = os.geteuid() == 0 and shutil.which("ip") is not None
+        self.apart = os.geteuid() == 0 and shutil.which("ip") is not None and not os.environ.get("TRACKMEET_NO_NETNS")
         if self.apart:
             try:
                 run("ip", "netns", "add", f"{self.name}-switch")
@@ -86,7 +86,9 @@ class Network:
     def drive(self, *words: str, **environment: str) -> subprocess.Popen:
         """`trackmeet` with these words, on the first machine, in the project's folder."""
         address = self.machines[0].address
-        environment = {"RAY_ADDRESS": f"{address}:{PORT}", "PYTHONFAULTHANDLER": "1", **environment}
+        environment = {"RAY_ADDRESS": f"{address}:{PORT}", **environment}
+        if not self.apart:
+            environment["NOTHING_SHARED"] = "1"
         script = str(Path(__file__).with_name("drive.py"))
         return self.machines[0].popen(sys.executable, script, *words, cwd=self.project, log="driver.log", **environment)
 

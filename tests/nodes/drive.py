@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -46,6 +48,10 @@ class NotingStore(Store):
 
 
 if __name__ == "__main__":
+    if os.environ.get("NOTHING_SHARED"):  # though nodes could see the driver's files
+        from orchestrator import cluster
+
+        cluster.Cluster = functools.partial(cluster.Cluster, share=False)  # type: ignore[misc]
     conduct.Board = NotingBoard  # type: ignore[misc]
     conduct.Store = NotingStore  # type: ignore[misc]
     sys.argv[0] = "trackmeet"

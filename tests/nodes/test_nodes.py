@@ -99,8 +99,12 @@ def finish(network, driver: subprocess.Popen, seconds: float = 300) -> None:
 
 
 def where(network) -> dict[str, str]:
-    """The node that each job started on last."""
-    return {label: node for _, _, label, node in network.events("started")}
+    """The machine that each job started on last."""
+
+    def machine(node: str) -> str:  # where all have one host name, nodes are called by their addresses
+        return next((m.name for m in network.machines if m.address in node), node)
+
+    return {label: machine(node) for _, _, label, node in network.events("started")}
 
 
 def updates(machine, name: str) -> int:
@@ -109,8 +113,13 @@ def updates(machine, name: str) -> int:
 
 
 def shipped(network) -> int:
-    """Bytes in the caches of all machines."""
-    return sum(path.stat().st_size for machine in network.machines for path in machine.cache.rglob("*/*/*"))
+    """Bytes that went to the machines' caches for the jobs that are finished."""
+    return sum(manifest.get("fetched", 0) for manifest in manifests(network.project))
+
+
+def cached(machine) -> int:
+    """Bytes of inputs on this machine."""
+    return sum(path.stat().st_size for path in set(machine.cache.glob("*/**/*")) if path.is_file())
 
 
 def test_every_study_over_three_machines(network, capsys):
@@ -209,23 +218,21 @@ def test_machines_die_and_join(network, capsys):
 
 def test_a_small_cache_is_enough(network, capsys):
     """Where the caches hold next to nothing, entries are removed and fetched again, and the study completes."""
-    smoke(network, "rectracker", "goturn")
-    alone = network.root / "alone"
-    shutil.copytree(network.project, alone)
-    trackmeet(network, alone, "run", "--executor", "local", "--record", "none")
-    limit = 2_000_000
+    toy(network.project, **{f"t{i}": 0.0 for i in range(6)})
+    limit = 12_000  # one or two results of jobs, which have 5 or 9 kB each
     network.cluster(3, TRACKMEET_CACHE_GB=str(limit / 1e9))
     finish(network, network.drive("run", "--record", "none"))
-    assert scores(network.project) == scores(alone)
-    sizes = {m.name: sum(p.stat().st_size for p in m.cache.rglob("*") if p.is_file()) for m in network.machines[1:]}
+    sizes = {machine.name: cached(machine) for machine in network.machines[1:]}
+    assert all(size <= limit for size in sizes.values())
+    assert shipped(network) > sum(sizes.values()) > 0  # some were removed
     with capsys.disabled():
-        print(f"\na cache of 2 MB: at the end {sizes} bytes")
+        print(f"\ncaches of {limit} bytes: {sizes} at the end, {shipped(network)} bytes shipped")
 
 
 @pytest.mark.parametrize("how", ["folder", "url"])
 def test_inputs_travel_by_a_depot(network, how):
     """With TRACKMEET_DEPOT, a folder that all see or a URL, inputs are put there once, and results are the same."""
-    smoke(network, "rectracker")
+    toy(network.project, **{f"t{i}": 0.05 for i in range(6)})
     alone = network.root / "alone"
     shutil.copytree(network.project, alone)
     trackmeet(network, alone, "run", "--executor", "local", "--record", "none")
@@ -234,5 +241,6 @@ def test_inputs_travel_by_a_depot(network, how):
     network.cluster(3, TRACKMEET_DEPOT=url)
     finish(network, network.drive("run", "--record", "none", TRACKMEET_DEPOT=url))
     assert scores(network.project) == scores(alone)
-    assert set(where(network).values()) == {"node1", "node2", "node3"}
+    assert shipped(network) > 0
     assert list((depot / "inputs").glob("*.json"))
+    assert not list((depot / "results").rglob("*.json"))  # all taken
