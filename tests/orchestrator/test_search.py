@@ -353,7 +353,7 @@ def tune(project, *words: str, wait: bool = True):
         start_new_session=True,
     )
     if wait:
-        output, _ = process.communicate(timeout=280)
+        output, _ = process.communicate(timeout=600)
         assert process.returncode == 0, output
     return process
 
@@ -391,6 +391,7 @@ def noted(project, searched):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # seconds; 60 where nothing else runs
 def test_a_grid_is_tried_whole_and_its_patch_applies(project, searched, noted):
     """Each point of a grid is a trial, one run of MLflow below the search's; applied, the patch sets the best."""
     noted["search"]["space"] = {"rate": {"grid": [0.001, 0.4]}, "updates": {"choice": [2, 9]}}
@@ -415,6 +416,7 @@ def test_a_grid_is_tried_whole_and_its_patch_applies(project, searched, noted):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # seconds; 60 where nothing else runs
 @pytest.mark.parametrize("search", ["random", "optuna"])
 def test_killed_it_goes_on_and_repeats_nothing(project, searched, noted, search):
     """Killed in the middle, a search goes on with --resume; no finished job is done again, no run doubled."""
@@ -450,6 +452,7 @@ def test_killed_it_goes_on_and_repeats_nothing(project, searched, noted, search)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # seconds; 60 where nothing else runs
 def test_asha_stops_the_worse(project, searched, noted):
     """Of candidates at the first rung some are stopped, and what goes on, goes on from where it was."""
     noted["search"]["space"] = {"rate": {"choice": [0.001, 0.002, 0.003, 0.3, 0.4, 0.45]}}
@@ -465,6 +468,7 @@ def test_asha_stops_the_worse(project, searched, noted):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # seconds; 60 where nothing else runs
 def test_pbt_lets_the_worse_go_on_from_the_better(project, searched, noted):
     """A member that does badly takes over another's training, under settings of its own; none begins from scratch."""
     noted["updates"] = 12
