@@ -12,8 +12,10 @@ import heapq
 import io
 import json
 import math
+import os
 import platform
 import re
+import shutil
 import socket
 import tempfile
 import time
@@ -33,6 +35,8 @@ from orchestrator.work import Task
 FOLLOWS = "needs "  # how the message of a failure begins that only follows from another
 ATTEMPTS = 3  # of a job whose worker died under it
 RESUMABLE = ("train",)  # the kinds of jobs that keep checkpoints and curves
+
+ATTEMPT = "trackmeet-attempt-"  # how folders begin in which attempts write, before the process
 
 _Shape = tuple[Resources, frozenset[str]]  # what a job takes, and the nodes that it must not go to
 
@@ -425,7 +429,7 @@ def _append(path: Path, text: str) -> None:
 
 def attempt(task: Task, emit: work.Emit) -> tuple[Any, ...]:
     """Do a task here -> (kind, *payload) of its last event. What it wrote comes back as bytes."""
-    with tempfile.TemporaryDirectory(prefix="trackmeet-") as folder:
+    with tempfile.TemporaryDirectory(prefix=f"{ATTEMPT}{os.getpid()}-") as folder:
         began = time.perf_counter()
         memory.reset()
         try:
@@ -436,6 +440,25 @@ def attempt(task: Task, emit: work.Emit) -> tuple[Any, ...]:
             return "error", f"{type(error).__name__}: {error}", traceback.format_exc()
         took = {"worked": round(time.perf_counter() - began, 4), "host": socket.gethostname(), **memory.peak()}
         return "done", {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}, {**facts, **took}
+
+
+def clear_attempts() -> None:
+    """Remove what processes of this user left that died in an attempt on this machine."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{ATTEMPT}*"):
+        with contextlib.suppress(OSError, ValueError):
+            if folder.stat().st_uid == os.getuid() and not alive(int(folder.name.split("-")[2])):
+                shutil.rmtree(folder)
+
+
+def alive(pid: int) -> bool:
+    """Whether there is such a process here."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _ran_out_of_memory(error: BaseException | None) -> bool:

@@ -636,12 +636,12 @@ def _check_needs(needs: Mapping[str, Needs], steps: list[Step], where: Where, pr
     for name, need in needs.items():
         if name not in (*KINDS, *shared):
             problems.say((*where, name), f"expected one of {', '.join((*KINDS, *shared))}")
-        alone = [step for step, parallel in shared.items() if name in ("train", step) and not parallel]
-        if need.processes > 1 and (name not in ("train", *shared) or alone):
+        can = any(shared.values()) if name == "train" else shared.get(name, False)
+        if need.processes > 1 and not can:
             problems.say(
                 (*where, name),
-                f"expected one process: {', '.join(alone) or 'what is no training'} cannot be shared by "
-                f"{need.processes}; steps that can: {', '.join(s for s, p in shared.items() if p) or 'none'}",
+                f"expected one process, for {name} cannot be shared by {need.processes}; steps that can: "
+                f"{', '.join(step for step, parallel in shared.items() if parallel) or 'none'}",
             )
 
 

@@ -448,6 +448,7 @@ def _steps(
                 f"{', '.join(sorted(unread))}, to know its own sequences; got {', '.join(step.reads) or 'none'}"
             )
         data = {name: data for use in read.values() for name, data in use.data(sources).items()}
+        asked = sources.resources(variant, step.name, "train")
         jobs[step.name] = Job(
             "train",
             f"{title} / {step.name}",
@@ -461,7 +462,7 @@ def _steps(
             {name: jobs[name] for name in step.needs},
             data | {path: sources.data(Path(path)) for path in step.files},
             sources.code([module, *(m for use in read.values() for m in use.modules), *TRAINING]),
-            sources.resources(variant, step.name, "train"),
+            replace(asked, processes=asked.processes if step.parallel else 1),
         )
     return jobs
 

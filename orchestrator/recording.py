@@ -17,6 +17,8 @@ from orchestrator.runs import Point, Record, TrialRun
 from orchestrator.store import Store
 from trackers.evaluation.results import ALL
 
+MAX_TAG = 5000  # characters of a tag, the last ones
+
 
 @dataclass
 class Recording(Observer):
@@ -31,36 +33,43 @@ class Recording(Observer):
     tags: dict[str, str]
     _of_job: dict[str, list[Trial]] = field(default_factory=dict)
     _open: dict[str, Trial] = field(default_factory=dict)
+    _retries: dict[str, list[str]] = field(default_factory=dict)  # by the trial's key
 
     def open(self) -> None:
         """Say which trials there are; a finished one that the record may have missed is told whole."""
         for trial in self.trials:
             for job in trial.jobs:
                 self._of_job.setdefault(job.key, []).append(trial)
-            self.record.trial(
-                TrialRun(
-                    key=trial.key,
-                    study=trial.study,
-                    name=trial.name,
-                    settings={
-                        "family": trial.variant.family,
-                        **dataclasses.asdict(trial.variant.config),
-                        "training data": trial.train or "none",
-                        "seed": trial.seed,
-                    },
-                    tags={
-                        "tracker": trial.tracker,
-                        "train": trial.train or "none",
-                        "fold": "none" if trial.fold is None else str(trial.fold),
-                        **({} if trial.fold is None else {"folds": f"{trial.folds}, drawn by seed {trial.fold_seed}"}),
-                        "seed": str(trial.seed),
-                        **({"steps": trial.steps} if trial.training else {}),
-                        **self.tags,
-                    },
-                )
-            )
+            self._tell(trial)
             self._open[trial.key] = trial
             self._close_if_done(trial)
+
+    def _tell(self, trial: Trial) -> None:
+        """What there is to say of a trial from its start, and of attempts at its jobs that were in vain."""
+        retries = self._retries.get(trial.key, [])
+        self.record.trial(
+            TrialRun(
+                key=trial.key,
+                study=trial.study,
+                name=trial.name,
+                settings={
+                    "family": trial.variant.family,
+                    **dataclasses.asdict(trial.variant.config),
+                    "training data": trial.train or "none",
+                    "seed": trial.seed,
+                },
+                tags={
+                    "tracker": trial.tracker,
+                    "train": trial.train or "none",
+                    "fold": "none" if trial.fold is None else str(trial.fold),
+                    **({} if trial.fold is None else {"folds": f"{trial.folds}, drawn by seed {trial.fold_seed}"}),
+                    "seed": str(trial.seed),
+                    **({"steps": trial.steps} if trial.training else {}),
+                    **({"retries": "\n".join(retries)[-MAX_TAG:]} if retries else {}),
+                    **self.tags,
+                },
+            )
+        )
 
     def close(self, status: str) -> None:
         """No more will run: trials that did not end are `status`."""
@@ -77,6 +86,11 @@ class Recording(Observer):
     def finished(self, job: Job) -> None:
         for trial in self._of_job.get(job.key, ()):
             self._close_if_done(trial)
+
+    def retried(self, job: Job, message: str) -> None:
+        for trial in self._of_job.get(job.key, ()):
+            self._retries.setdefault(trial.key, []).append(f"{job.label}: {message}")
+            self._tell(trial)
 
     def failed(self, job: Job, message: str) -> None:
         for trial in self._of_job.get(job.key, ()):

@@ -29,6 +29,7 @@ from orchestrator.cluster.nodes import Node, Share, place
 from orchestrator.cluster.slot import Shelf, Slot
 from orchestrator.depot import Depot
 from orchestrator.executor import Event
+from orchestrator.gang import GRACE, cause, follows
 from orchestrator.jobs import Resources
 from orchestrator.listing import DamagedError
 from orchestrator.work import Task
@@ -69,8 +70,8 @@ class _Work:
     task: Task
     slots: list[_Held]
     running: bool = False
-    last: tuple[Any, ...] | None = None  # what the first one ended with, while others have not ended
-    ended: set[int] = field(default_factory=set)
+    ended: dict[int, tuple[Any, ...]] = field(default_factory=dict)  # what each ended with, by its rank
+    until: float | None = None  # when one failed only as another was gone: until when that may say why
 
 
 class Cluster:
@@ -317,16 +318,16 @@ class Cluster:
     def _ended(self, job: _Work, slot: _Held, last: tuple[Any, ...], take: Callable[[Event], None]) -> None:
         """One of its processes came to an end; the job does when all have, or one failed."""
         slot.run = None
-        job.ended.add(id(slot))
-        if slot is job.slots[0]:
-            job.last = last
-        if last[0] != "done" and len(job.slots) > 1:
-            self._lose(job, take, *last)
+        job.ended[job.slots.index(slot)] = last
+        failed = [one for one in job.ended.values() if one[0] != "done"]
+        if failed and len(job.slots) > 1:
+            job.until = job.until or time.monotonic() + GRACE
+            if not follows(cause(failed)) or len(job.ended) == len(job.slots):
+                self._lose(job, take, *cause(failed))
             return
         if len(job.ended) < len(job.slots):
             return
-        assert job.last is not None
-        kind, *payload = job.last
+        kind, *payload = job.ended[0]
         if kind == "done":
             where = job.slots[0].node.name
             payload[1] = {**payload[1], "host": where, "pace": self._paces.get(where) or 1.0}
@@ -338,8 +339,11 @@ class Cluster:
         take(Event(job.key, kind, tuple(payload)))
 
     def _watch(self, take: Callable[[Event], None]) -> None:
-        """Give up slots that do not come up: somebody else may have taken what they need."""
+        """Give up what does not come: slots (somebody else may have taken what they need), and why a job failed."""
         now = time.monotonic()
+        for job in list(self._work.values()):
+            if job.until is not None and now > job.until:
+                self._lose(job, take, *cause(one for one in job.ended.values() if one[0] != "done"))
         late = [
             slot for slot in self._slots if slot.job is not None and not slot.up and now - slot.born > PLACE_SECONDS
         ]

@@ -21,6 +21,7 @@ def connect(workers: int | None = None) -> None:
     local = "RAY_ADDRESS" not in os.environ
     on_terminate = signal.getsignal(signal.SIGTERM)
     ray.init(
+        address="local" if local else None,  # else Ray joins whatever runs on this machine
         num_cpus=workers if local else None,
         include_dashboard=False if local else None,
         log_to_driver=False,

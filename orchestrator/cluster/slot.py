@@ -16,7 +16,7 @@ import ray
 
 from orchestrator.cache import Cache, Hold
 from orchestrator.depot import Depot, Shelf
-from orchestrator.executor import attempt
+from orchestrator.executor import attempt, clear_attempts
 from orchestrator.gang import free_meeting
 from orchestrator.jobs import Data
 from orchestrator.listing import Listing, Source
@@ -31,6 +31,7 @@ class Slot:
         sys.path[:0] = [entry for entry in path if entry not in sys.path]
         if not gpus:
             os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray leaves it unset, and the job would see them all
+        clear_attempts()
         self._events: list[tuple[Any, ...]] = []
         self._lock = threading.Lock()
         self._printed = tempfile.TemporaryFile("w+b")  # noqa: SIM115  # open as long as the process lives
