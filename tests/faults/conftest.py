@@ -25,7 +25,7 @@ from orchestrator.runs import default_uri, initialize, ui_command
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0"}
+SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_raylet_start_wait_time_s": "120"}
 RUN = ("run", "--checkpoint-seconds", "0.1", "--workers", "2")
 
 
