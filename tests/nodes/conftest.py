@@ -43,6 +43,7 @@ class Network:
         self.root = root
         self.name = f"trackmeet-{os.getpid()}"
         self.machines: list[Machine] = []
+        self.head_cpus = 1
         self.apart = os.geteuid() == 0 and shutil.which("ip") is not None and not os.environ.get("TRACKMEET_NO_NETNS")
         if self.apart:
             try:
@@ -65,9 +66,10 @@ class Network:
         """The driver's folder, which only the first machine sees."""
         return self.root / "project"
 
-    def cluster(self, machines: int, **environment: str) -> list[Machine]:
-        """Start Ray on so many; the first is the head."""
+    def cluster(self, machines: int, head_cpus: int = 1, **environment: str) -> list[Machine]:
+        """Start Ray on so many, of one CPU each; the first is the head."""
         self.project.mkdir(exist_ok=True)
+        self.head_cpus = head_cpus
         for _ in range(machines):
             self.add(**environment)
         for machine in self.machines:
@@ -178,7 +180,8 @@ class Machine:
     def start_ray(self, environment: dict[str, str]) -> None:
         head = self.network.machines[0]
         role = ["--head", f"--port={PORT}"] if self is head else [f"--address={head.address}:{PORT}"]
-        words = ["--num-cpus=1", "--object-store-memory=200000000", "--disable-usage-stats", "--block"]
+        cpus = self.network.head_cpus if self is head else 1
+        words = [f"--num-cpus={cpus}", "--object-store-memory=200000000", "--disable-usage-stats", "--block"]
         self.popen("ray", "start", *role, f"--node-ip-address={self.address}", *words, log="ray.log", **environment)
 
     def wait_for_ray(self) -> None:

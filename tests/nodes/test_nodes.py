@@ -220,7 +220,7 @@ def test_a_small_cache_is_enough(network, capsys):
     """Where the caches hold next to nothing, entries are removed and fetched again, and the study completes."""
     toy(network.project, **{f"t{i}": 0.0 for i in range(6)})
     limit = 12_000  # one or two results of jobs, which have 5 or 9 kB each
-    network.cluster(3, TRACKMEET_CACHE_GB=str(limit / 1e9))
+    network.cluster(3, head_cpus=0, TRACKMEET_CACHE_GB=str(limit / 1e9))
     finish(network, network.drive("run", "--record", "none"))
     sizes = {machine.name: cached(machine) for machine in network.machines[1:]}
     assert all(size <= limit for size in sizes.values())
@@ -238,9 +238,10 @@ def test_inputs_travel_by_a_depot(network, how):
     trackmeet(network, alone, "run", "--executor", "local", "--record", "none")
     depot = network.root / "depot"
     url = str(depot) if how == "folder" else f"file://{depot}"
-    network.cluster(3, TRACKMEET_DEPOT=url)
+    network.cluster(3, head_cpus=0, TRACKMEET_DEPOT=url)
     finish(network, network.drive("run", "--record", "none", TRACKMEET_DEPOT=url))
     assert scores(network.project) == scores(alone)
+    assert set(where(network).values()) <= {"node2", "node3"}
     assert shipped(network) > 0
     assert list((depot / "inputs").glob("*.json"))
     assert not list((depot / "results").rglob("*.json"))  # all taken
