@@ -186,7 +186,7 @@ def bare() -> dict[str, float]:
 
 ACTORS = """
 import ray, time
-ray.init(num_cpus={workers}, include_dashboard=False, log_to_driver=False)
+ray.init(address="local", num_cpus={workers}, include_dashboard=False, log_to_driver=False)
 class Actor:
     def answer(self): return 1
 actors = [ray.remote(Actor).remote() for _ in range({workers})]
