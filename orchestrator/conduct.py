@@ -152,10 +152,13 @@ def carry_out(
     """
     expected = durations.expected(prospect.todo, store) | dict(costs or {})
     board = Board(prospect.todo, len(prospect.found_done), expected, paths.status)
-    record = _record(options, paths)
+    board.write("running")
+    record = open_record(options, paths)
     git = lineage.git_revision(paths.root)
     tags = {"git": git, "mlflow.source.git.commit": git, "data": lineage.data_revision(paths.root)}
-    recording = Recording(record, prospect.chosen, store, {"profile": prospect.params.profile, **tags})
+    recording = Recording(
+        record, prospect.chosen, store, {"profile": prospect.params.profile, **tags}, {job.key for job in prospect.todo}
+    )
     failures: dict[str, str] = {}
     interrupted = False
     try:
@@ -183,7 +186,7 @@ def _execute(
 ) -> dict[str, str]:
     if not prospect.todo:
         return {}
-    backend = _backend(options, paths)
+    backend = open_backend(options, paths)
     try:
         requests = Requests(store.root / "requests", prospect.chosen)
         executor = Executor(store, backend, [board, recording, display, requests], paths.logs, options.settings)
@@ -194,7 +197,8 @@ def _execute(
     return executor.failures
 
 
-def _backend(options: Options, paths: Paths) -> Backend:
+def open_backend(options: Options, paths: Paths) -> Backend:
+    """Where the options say that jobs run; to be closed."""
     if options.executor == "local":
         return InProcess()
     from orchestrator.cluster.backend import Cluster  # ray takes seconds to import, and is not everywhere
@@ -202,7 +206,8 @@ def _backend(options: Options, paths: Paths) -> Backend:
     return Cluster(paths.store / "marker", options.workers)
 
 
-def _record(options: Options, paths: Paths) -> Record:
+def open_record(options: Options, paths: Paths) -> Record:
+    """What remembers the trials; to be closed."""
     return NoRecord() if options.record == "none" else MlflowRecord(paths.spool, default_uri(paths.root))
 
 

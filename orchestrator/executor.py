@@ -14,7 +14,6 @@ import json
 import math
 import os
 import platform
-import re
 import shutil
 import socket
 import tempfile
@@ -29,6 +28,7 @@ from typing import Any, Literal, Protocol
 from orchestrator import memory, work
 from orchestrator.gang import run_together
 from orchestrator.jobs import Data, Job, Resources, in_order
+from orchestrator.logs import slug
 from orchestrator.store import Store
 from orchestrator.work import Task
 
@@ -247,7 +247,9 @@ class Executor:
         curve = self.store.curve(job.key) if job.kind in RESUMABLE else []
         if curve:
             self.store.rewrite_curve(job.key, curve)
-        log = self.logs / f"{_slug(job.label)}.{job.key[:8]}.log"
+        log = self.logs / f"{slug(job.label)}.{job.key[:8]}.log"
+        for path in self.store.drop_damaged(job.key) if job.kind in RESUMABLE else ():
+            _append(log, f"{path}: this checkpoint is damaged; going on from the one before it, or from the start\n")
         self._running[job.key] = _Attempt(job, time.monotonic(), {(name, step) for name, _, step, _ in curve}, log)
         resources = shape[0]
         task = Task(
@@ -415,10 +417,6 @@ def _longest_way(ordered: list[Job], costs: Mapping[str, float]) -> dict[str, fl
             if need.key in way:
                 way[need.key] = max(way[need.key], costs.get(need.key, 1.0) + way[job.key])
     return way
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"[^\w.-]+", "_", text)
 
 
 def _append(path: Path, text: str) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from orchestrator.executor import FOLLOWS, Observer
+from orchestrator.executor import FOLLOWS, Observer, alive
 from orchestrator.files import write_json
 from orchestrator.jobs import Job
 
@@ -231,8 +231,8 @@ class Display(Observer):
 
 def describe(status: Mapping[str, Any]) -> str:
     """What the status file says, for people: of a run in progress or of the last one."""
-    alive, state = under_way(status), status["state"]
-    if state == "running" and not alive:
+    lives, state = under_way(status), status["state"]
+    if state == "running" and not lives:
         state = "ended without a word (killed?); run it again and it goes on"
     lines = [
         f"{state}: {status['done']}/{status['jobs']} jobs done, {len(status['running'])} running, "
@@ -240,7 +240,7 @@ def describe(status: Mapping[str, Any]) -> str:
     ]
     retries = status.get("retries", 0)
     lines[0] += f", {retries} begun again" if retries else ""
-    if alive:
+    if lives:
         eta = status["eta"]
         lines[0] += f"; {_span(time.time() - status['started'])} elapsed"
         lines[0] += f", about {_span(eta)} to go" if eta else ""
@@ -263,7 +263,7 @@ def under_way(status: Mapping[str, Any]) -> bool:
         return False
     if status.get("host", socket.gethostname()) != socket.gethostname():
         return time.time() - status["updated"] < SILENT
-    return _alive(status["pid"])
+    return alive(status["pid"])
 
 
 @contextmanager
@@ -291,13 +291,3 @@ def _span(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -13,6 +13,7 @@ import numpy as np
 from orchestrator.executor import Observer
 from orchestrator.jobs import Job
 from orchestrator.plan import Trial
+from orchestrator.requests import CANCELLED
 from orchestrator.runs import Point, Record, TrialRun
 from orchestrator.store import Store
 from trackers.evaluation.results import ALL
@@ -24,13 +25,15 @@ MAX_TAG = 5000  # characters of a tag, the last ones
 class Recording(Observer):
     """An observer of the executor: one run of the record per trial, found again by the trial's key.
 
-    tags: revisions and whatever else holds for all trials.
+    tags: revisions and whatever else holds for all trials. todo: keys of jobs that are still to be done, whatever lies
+    in the store: it may be damaged.
     """
 
     record: Record
     trials: list[Trial]
     store: Store
     tags: dict[str, str]
+    todo: set[str] = field(default_factory=set)
     _of_job: dict[str, list[Trial]] = field(default_factory=dict)
     _open: dict[str, Trial] = field(default_factory=dict)
     _retries: dict[str, list[str]] = field(default_factory=dict)  # by the trial's key
@@ -84,6 +87,7 @@ class Recording(Observer):
             self.record.metrics(trial.key, [Point(_curve(trial, job, name), value, step, timestamp_ms)])
 
     def finished(self, job: Job) -> None:
+        self.todo.discard(job.key)
         for trial in self._of_job.get(job.key, ()):
             self._close_if_done(trial)
 
@@ -95,13 +99,15 @@ class Recording(Observer):
     def failed(self, job: Job, message: str) -> None:
         for trial in self._of_job.get(job.key, ()):
             if self._open.pop(trial.key, None):
-                self.record.finish(trial.key, "FAILED", _now())
+                self.record.finish(trial.key, "KILLED" if message.startswith(CANCELLED) else "FAILED", _now())
 
     # What the store holds: sent with the times at which it happened, so sending twice changes nothing.
 
     def _close_if_done(self, trial: Trial) -> None:
+        if trial.key not in self._open or self.todo & trial.keys:
+            return
         manifests = {job.key: self.store.manifest(job.key) for job in trial.jobs}
-        if trial.key not in self._open or not all(manifests.values()):
+        if not all(manifests.values()):
             return
         for job in trial.training.values():
             folder = self.store.folder(job.key)

@@ -27,6 +27,7 @@ from orchestrator.jobs import Job, digest, in_order
 from orchestrator.paths import Paths
 from orchestrator.plan import Trial
 from orchestrator.progress import Board, Display
+from orchestrator.requests import Requests
 from orchestrator.runs import Point, Record, TrialRun
 from orchestrator.search import Asked, Tuning
 from orchestrator.search_journal import Journal, Member, Rung, Settings
@@ -307,7 +308,7 @@ def _carry_out(
     ground: Ground, tuning: Tuning, journal: Journal, store: Store, options: Options, paths: Paths, folder: Path
 ) -> Found | None:
     board = Board([], 0, {}, paths.status)
-    record = conduct._record(options, paths)
+    record = conduct.open_record(options, paths)
     git = lineage.git_revision(paths.root)
     tags = {"git": git, "mlflow.source.git.commit": git, "data": lineage.data_revision(paths.root)}
     searching = Searching(ground, tuning, journal, store, record, board, tags)
@@ -315,11 +316,12 @@ def _carry_out(
     state: Any = "failed"
     try:
         searching.tell_all()
-        backend = conduct._backend(options, paths)
+        backend = conduct.open_backend(options, paths)
         try:
             with Display(board) as display:
-                executor = Executor(store, backend, [board, searching, display], paths.logs, options.settings)
-                searching.executor = executor
+                requests = Requests(store.root / "requests", [])  # the whole search can be asked to end
+                executor = Executor(store, backend, [board, searching, display, requests], paths.logs, options.settings)
+                searching.executor = requests.executor = executor
                 tuning.start()
                 executor.run([], {}, {}, searching)
         finally:

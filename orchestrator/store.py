@@ -103,10 +103,10 @@ class Store:
     # Checkpoints: of a job that is not finished.
 
     def checkpoint(self, key: str) -> bytes | None:
-        """The newest checkpoint of an unfinished job; None if it has none."""
+        """The newest whole checkpoint of an unfinished job; None if it has none."""
         for path in sorted(self._checkpoints(key).glob("*.pt"), reverse=True):
             content = path.read_bytes()
-            if _named(content) == path.name.split(".")[1]:  # else it is damaged, and the one before has to do
+            if _is_whole(path, content):  # else it is damaged, and the one before has to do
                 return content
         return None
 
@@ -115,6 +115,13 @@ class Store:
         files.write_bytes(self._checkpoints(key) / f"{step:012d}.{_named(content)}.pt", content)
         for old in sorted(self._checkpoints(key).glob("*.pt"))[:-2]:
             old.unlink(missing_ok=True)
+
+    def drop_damaged(self, key: str) -> list[Path]:
+        """Remove checkpoints that are not what was kept -> those that were."""
+        damaged = [path for path in self._checkpoints(key).glob("*.pt") if not _is_whole(path, path.read_bytes())]
+        for path in damaged:
+            path.unlink()
+        return damaged
 
     def curve(self, key: str) -> list[list[Any]]:
         """The training curve of an unfinished job so far: [name, value, step, timestamp in ms], ..."""
@@ -213,6 +220,10 @@ def _named(content: bytes) -> str:
 def _compact(value: Any) -> str:
     """JSON on one line, which is written ten times as fast as with indents."""
     return json.dumps(value, separators=(",", ":"), sort_keys=True) + "\n"
+
+
+def _is_whole(path: Path, content: bytes) -> bool:
+    return _named(content) == path.name.split(".")[1]
 
 
 def _line(point: list[Any]) -> str:

@@ -11,6 +11,7 @@ import io
 import itertools
 import json
 import math
+import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
@@ -180,7 +181,7 @@ def train(task: Task, output: Path, emit: Emit) -> dict[str, Any]:
     steps = {step.name: step for step in module.steps(config)}
     step = steps[task.arguments["step"]]
     inputs = Inputs(
-        data={role: _open(task, dataset) for role, dataset in task.arguments["train"].items()},
+        data={role: open_data(task, dataset) for role, dataset in task.arguments["train"].items()},
         seed=task.arguments["seed"],
         device=task.device,
         weights={role: load_weights(result.path) for role, result in task.inputs.items() if role != SHORTER},
@@ -200,6 +201,8 @@ def train(task: Task, output: Path, emit: Emit) -> dict[str, Any]:
         return {}
     if task.arguments.get("goes_on") and reporter.last is not None:
         torch.save(reporter.last(), output / "state.pt")
+    elif task.arguments.get("goes_on") and start is not None and start.exists():
+        shutil.copy(start, output / "state.pt")  # no update was left to do
     torch.save({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}, output / "weights.pt")
     read = {role: frozenset(_names(opened)) for role, opened in inputs.data.items()}
     LearntFrom.step(
@@ -226,7 +229,7 @@ def extract(task: Task, output: Path, emit: Emit) -> dict[str, Any]:
     """What an extractor sees in each frame of one sequence -> part.npz, a `trackers.features.Part`."""
     see = _extractor(task)
     dataset, name = task.arguments["dataset"], task.arguments["sequence"]
-    [sequence] = _open(task, dataset).select([name])
+    [sequence] = open_data(task, dataset).select([name])
 
     def looked_at() -> Iterator[tuple[np.ndarray, features.Seen]]:
         for start in range(0, len(sequence), AT_ONCE):
@@ -240,8 +243,8 @@ def extract(task: Task, output: Path, emit: Emit) -> dict[str, Any]:
 
 def track(task: Task, output: Path, emit: Emit) -> dict[str, Any]:
     """One tracker through one benchmark -> trajectories.npz, and pictures.npz of some of its sequences."""
-    tracker = _tracker(task)
-    benchmark = _open(task, task.arguments["test"])
+    tracker = make_tracker(task)
+    benchmark = open_data(task, task.arguments["test"])
     _assert_unseen(task, benchmark)
     album = Album(**task.arguments["pictures"])
     sequences: list[Sequence] = []
@@ -332,13 +335,13 @@ def score(task: Task, output: Path) -> dict[str, Any]:
 
 def speed(task: Task, output: Path) -> dict[str, Any]:
     """One video at a time through the first sequences of a benchmark, alone on its node -> speed.json."""
-    benchmark = itertools.islice(_open(task, task.arguments["test"]), SPEED_SEQUENCES)
-    measured = measure_speed(_tracker(task), PROTOCOLS["one_pass"], benchmark)
+    benchmark = itertools.islice(open_data(task, task.arguments["test"]), SPEED_SEQUENCES)
+    measured = measure_speed(make_tracker(task), PROTOCOLS["one_pass"], benchmark)
     (output / "speed.json").write_text(json.dumps(dataclasses.asdict(measured)))
     return {}
 
 
-def _tracker(task: Task) -> Tracker:
+def make_tracker(task: Task) -> Tracker:
     """The task's tracker, with the weights that were trained for it, and what it sees through."""
     family = families.find(task.arguments["family"])
     config: Any = params.build(family.Config, task.arguments["settings"])
@@ -368,7 +371,7 @@ def load_extractor(kind: str, settings: Mapping[str, Any], folder: Path, device:
     return network.extractor(params.build(network.Config, settings), load_weights(folder), device)
 
 
-def _open(task: Task, dataset: Mapping[str, Any]) -> Any:
+def open_data(task: Task, dataset: Mapping[str, Any]) -> Any:
     """The data set of an argument {"name", "format", "settings", ...}, from its folder.
 
     clip: where given, how long every sequence is made. groups: where given, the sequences of each, which

@@ -177,7 +177,10 @@ def fit(
 
     if (saved := reporter.resume()) is not None:
         model.load_state_dict(saved["model"])
+        given = [{name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups]
         optimizer.load_state_dict(saved["optimizer"])
+        for group, own in zip(optimizer.param_groups, given, strict=True):
+            group.update(own)  # who goes on with a shorter training may do so with another momentum or decay
         done, best, stale = saved["done"], saved["best"], saved["stale"]
         curves = {name: curve.to(device) for name, curve in saved["curves"].items()}
     team.begin(done)

@@ -70,6 +70,6 @@ def inspect() -> list[dict[str, Any]]:
 def described(row: dict[str, Any], alone: bool) -> Node:
     """As Ray describes it. alone: whether no other node has its host's name."""
     has, host = row["Resources"], row["NodeManagerHostname"]
-    name = host if alone else f"{host} ({row['NodeManagerAddress']})"
+    name = host if alone else f"{host} ({row['NodeManagerAddress']}:{row['NodeManagerPort']})"
     memory = has.get("memory", float("inf"))
     return Node(row["NodeID"], name, has.get("CPU", 0.0), int(has.get("GPU", 0)), memory)

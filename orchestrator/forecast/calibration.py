@@ -171,7 +171,7 @@ class _Trial:
         """Its arguments with few sequences of each recorded data set, and how many times as many there are."""
         train, there, left = dict(job.arguments["train"]), 0, 0
         for role, use in train.items():
-            opened = work._open(_task(job, {}, {}), {key: value for key, value in use.items() if key != "part"})
+            opened = work.open_data(_task(job, {}, {}), {key: value for key, value in use.items() if key != "part"})
             if isinstance(opened, Collection) and len(opened) >= 2 * FEW:
                 parts = min(len(opened) // FEW, MOST_PARTS)
                 train[role] = {**use, "part": {"fold": 0, "of": parts, "seed": 0, "side": "test"}}
@@ -188,7 +188,7 @@ class _Trial:
     def _track(self, job: Job, inputs: Mapping[str, Data], limit: float) -> tuple[int, float]:
         """Starts and steps apart: at first in one lane, then, where that is quick, in all."""
         work.use_threads(1)
-        tracker = work._tracker(_task(job, inputs, job.arguments))
+        tracker = work.make_tracker(_task(job, inputs, job.arguments))
         protocol, opened, seed = _protocol(job), self._videos(job), job.arguments.get("seed", 0)
         some = work.SPEED_SEQUENCES if job.kind == "speed" else 2 * self.lanes
         videos = list(itertools.islice(opened, some))
@@ -204,7 +204,7 @@ class _Trial:
 
     def _videos(self, job: Job) -> Any:
         test = job.arguments["test"]
-        return work._open(_task(job, {}, {}), {key: value for key, value in test.items() if key != "groups"})
+        return work.open_data(_task(job, {}, {}), {key: value for key, value in test.items() if key != "groups"})
 
 
 @dataclass
