@@ -4,7 +4,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: repro test test-slow lint compare ui lock clean
+.PHONY: repro test test-slow test-nodes test-faults test-infra lint compare ui lock clean
 
 repro: .venv/installed  ## sample data if there is none, then everything that changed
 	trackmeet data sample
@@ -15,6 +15,15 @@ test: .venv/installed lint  ## under 8 minutes on two cores
 
 test-slow: .venv/installed  ## the long checks
 	pytest -m slow
+
+test-nodes: .venv/installed  ## a cluster of three Ray nodes on this machine: all studies, a cut link, a lost node
+	pytest -m slow tests/nodes
+
+test-faults: .venv/installed  ## faults by the hundred
+	pytest -m slow tests/faults
+
+test-infra: .venv/installed  ## what infra/ has, as far as one machine shows it
+	pytest -m slow tests/infra tests/orchestrator/test_runs_postgres.py
 
 lint: .venv/installed
 	ruff check .
