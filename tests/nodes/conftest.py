@@ -81,7 +81,7 @@ class Network:
         machine = Machine(self, len(self.machines) + 1)
         self.machines.append(machine)
         machine.start_ray(environment)
-        if machine.number == 1:
+        if machine.number == 1 or not self.apart:  # nodes that share a folder take each other's sockets
             machine.wait_for_ray()
         return machine
 
