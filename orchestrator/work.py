@@ -11,7 +11,6 @@ import io
 import itertools
 import json
 import math
-import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
@@ -158,11 +157,13 @@ class JobReporter:
     def resume(self) -> dict[str, Any] | None:
         import torch
 
-        if self.task.checkpoint is not None:
-            return torch.load(io.BytesIO(self.task.checkpoint), map_location="cpu", weights_only=True)
-        if self.start is not None and self.start.exists():
-            return torch.load(self.start, map_location="cpu", weights_only=True)
-        return None
+        source = self.start if self.task.checkpoint is None else io.BytesIO(self.task.checkpoint)
+        if source is None:
+            return None
+        state = torch.load(source, map_location="cpu", weights_only=True)
+        if self.task.arguments.get("goes_on"):
+            self.last = lambda: state  # no update may be left to do
+        return state
 
 
 def train(task: Task, output: Path, emit: Emit) -> dict[str, Any]:
@@ -192,7 +193,8 @@ def train(task: Task, output: Path, emit: Emit) -> dict[str, Any]:
             if "features" in dataset
         },
     )
-    start = task.inputs[SHORTER].path / "state.pt" if SHORTER in task.inputs else None
+    shorter = task.inputs.get(SHORTER)
+    start = None if shorter is None or not (shorter.path / "state.pt").exists() else shorter.path / "state.pt"
     reporter = JobReporter(task, emit, start)
     together = parallel.joined(task.rank, task.ranks, task.meeting, task.device) if task.ranks > 1 else nullcontext()
     with together:
@@ -201,8 +203,6 @@ def train(task: Task, output: Path, emit: Emit) -> dict[str, Any]:
         return {}
     if task.arguments.get("goes_on") and reporter.last is not None:
         torch.save(reporter.last(), output / "state.pt")
-    elif task.arguments.get("goes_on") and start is not None and start.exists():
-        shutil.copy(start, output / "state.pt")  # no update was left to do
     torch.save({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}, output / "weights.pt")
     read = {role: frozenset(_names(opened)) for role, opened in inputs.data.items()}
     LearntFrom.step(
