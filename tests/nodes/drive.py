@@ -49,9 +49,9 @@ class NotingStore(Store):
 
 if __name__ == "__main__":
     if os.environ.get("NOTHING_SHARED"):  # though nodes could see the driver's files
-        from orchestrator import cluster
+        from orchestrator.cluster import backend
 
-        cluster.Cluster = functools.partial(cluster.Cluster, share=False)  # type: ignore[misc]
+        backend.Cluster = functools.partial(backend.Cluster, share=False)  # type: ignore[misc]
     conduct.Board = NotingBoard  # type: ignore[misc]
     conduct.Store = NotingStore  # type: ignore[misc]
     sys.argv[0] = "trackmeet"
