@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections import Counter
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -39,6 +40,7 @@ from orchestrator.tune_command import tune
 if TYPE_CHECKING:
     from orchestrator.conduct import Outcome, Prospect
     from orchestrator.jobs import Job
+    from orchestrator.store import Store
 
 app = typer.Typer(
     help="Train, evaluate and compare visual object trackers.",
@@ -104,22 +106,19 @@ def run(
         raise typer.Exit(130 if outcome.interrupted else 1)
 
 
-def _print_prospect(prospect: Prospect, store: object) -> None:
-    from orchestrator.store import Store
-
-    assert isinstance(store, Store)
+def _print_prospect(prospect: Prospect, store: Store) -> None:
+    trials = Counter(key for trial in prospect.chosen for key in trial.keys)
     for job in prospect.found_done:
-        print(f"done  {job.label}{_place(job, prospect)}")
+        print(f"done  {job.label}{_place(job, trials[job.key])}")
     for job in prospect.todo:
-        print(f"run   {job.label}{_place(job, prospect)}: {store.why(job)}")
+        print(f"run   {job.label}{_place(job, trials[job.key])}: {store.why(job)}")
     print(f"{len(prospect.todo)} jobs would run, {len(prospect.found_done)} are done")
 
 
-def _place(job: Job, prospect: Prospect) -> str:
+def _place(job: Job, trials: int) -> str:
     """Where a job stands in the graph: what it needs, and how many trials need it, where that are several."""
     from orchestrator.plan import needed
 
-    trials = sum(job.key in trial.keys for trial in prospect.chosen)
     notes = [
         *([f"needs {', '.join(needed(job))}"] if job.needs else []),
         *([f"shared by {trials} trials"] if trials > 1 else []),

@@ -14,7 +14,7 @@ import os
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -114,7 +114,8 @@ class Cluster:
         return any(node.ever(resources) for node in self._look() if node.name not in avoid)
 
     def start(self, key: str, task: Task, resources: Resources, avoid: frozenset[str]) -> None:
-        chosen = self._choose(resources, avoid)
+        inputs = {one.digest for one in (*task.inputs.values(), *task.data.values())}
+        chosen = self._choose(resources, avoid, inputs)
         assert chosen is not None, "started without room"
         job = _Work(key, task, [])
         for node in chosen:
@@ -186,13 +187,13 @@ class Cluster:
                 self._kill(slot)
         return list(self._nodes.values())
 
-    def _choose(self, resources: Resources, avoid: frozenset[str]) -> list[Node] | None:
+    def _choose(self, resources: Resources, avoid: frozenset[str], inputs: Collection[str] = ()) -> list[Node] | None:
         """A node for each process of such a job, those that are suspect last; None where there is no room."""
         now = time.monotonic()
         open_ones = [node for node in self._look() if node.name not in avoid]
         sound = [node for node in open_ones if self._suspects.get(node.id, 0.0) <= now]
         idle = {id(slot.share) for slot in self._slots if slot.job is None}
-        return place(sound, resources, idle) or (place(open_ones, resources, idle) if not sound else None)
+        return place(sound or open_ones, resources, idle, inputs)
 
     def _idle(self, node: Node, resources: Resources) -> _Held | None:
         """A slot of this node that is warm and free: it takes what this job takes from now on."""
@@ -259,6 +260,7 @@ class Cluster:
         for rank, slot in enumerate(job.slots):
             inputs = () if slot.shared else (*job.task.inputs.values(), *job.task.data.values())
             remote = tuple(dict.fromkeys(one.digest for one in inputs))
+            slot.node.warm.update(remote)
             task = replace(job.task, rank=rank, meeting=meeting)
             slot.run = slot.actor.run.remote(task, remote, self._source(inputs) if remote else None)
             slot.next_poll = time.monotonic() + POLL_SECONDS

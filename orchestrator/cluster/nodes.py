@@ -18,7 +18,10 @@ class Share:
 
 @dataclass
 class Node:
-    """name: for people, unique in the cluster. cpus, gpus, memory (bytes): all that it has. shares: what is taken."""
+    """name: for people, unique in the cluster. cpus, gpus, memory (bytes): all that it has. shares: what is taken.
+
+    warm: digests of the inputs that were sent there.
+    """
 
     id: str
     name: str
@@ -26,6 +29,7 @@ class Node:
     gpus: int = 0
     memory: float = float("inf")
     shares: list[Share] = field(default_factory=list)
+    warm: set[str] = field(default_factory=set)
 
     def ever(self, resources: Resources) -> bool:
         """Whether it could take one such process if nothing else ran."""
@@ -62,11 +66,16 @@ class Node:
         return Share(resources, min(room, key=lambda number: (left[number], number))) if room else None
 
 
-def place(nodes: Iterable[Node], resources: Resources, free: Collection[int]) -> list[Node] | None:
-    """A node for each process of such a job, few nodes before many; None where they do not fit now."""
+def place(
+    nodes: Iterable[Node], resources: Resources, free: Collection[int], inputs: Collection[str] = ()
+) -> list[Node] | None:
+    """A node for each process of such a job, few nodes before many; None where they do not fit now.
+
+    Nodes that have most of the inputs come first, and of those the emptiest.
+    """
     trial: list[tuple[Node, Share]] = []
     try:
-        for node in sorted(nodes, key=lambda node: _load(node, free)):
+        for node in sorted(nodes, key=lambda node: (len(set(inputs) - node.warm), _load(node, free))):
             while len(trial) < resources.processes and (share := node.share(resources, free)) is not None:
                 node.shares.append(share)
                 trial.append((node, share))

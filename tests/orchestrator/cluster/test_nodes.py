@@ -89,6 +89,15 @@ def test_the_processes_of_one_job_stand_close_together_or_not_at_all():
     assert all(not node.shares for node in nodes)
 
 
+def test_jobs_go_where_their_inputs_are():
+    """Of the nodes that have room, one that was sent a job's inputs is taken before an emptier one."""
+    nodes = [Node("a", "a", 4), Node("b", "b", 4, warm={"data"})]
+    fill(nodes[1], Resources())
+    assert place(nodes, Resources(), set(), {"data"}) == [nodes[1]]
+    assert place(nodes, Resources(), set(), {"other"}) == [nodes[0]]
+    assert place(nodes, Resources(cpus=4), set(), {"data"}) == [nodes[0]]
+
+
 @given(st.lists(st.sampled_from([0.1, 0.2, 0.25, 0.5, 0.75, 1.0, 2.0]), max_size=30))
 def test_no_gpu_is_promised_twice(shares):
     """Whatever is asked for, in whatever order: the shares of a GPU never exceed it, nor whole ones those untouched."""
