@@ -164,6 +164,7 @@ class Executor:
     _resources: dict[str, Resources] = field(default_factory=dict)
     _lanes: dict[str, int] = field(default_factory=dict)
     _ended: dict[str, list[str]] = field(default_factory=dict)  # why earlier attempts of a job ended
+    _done: list[tuple[_Attempt, float, dict[str, bytes], dict[str, Any]]] = field(default_factory=list)  # unpublished
     _lost: Counter[str] = field(default_factory=Counter)  # how many of them ended by no fault of the job's settings
     _avoid: dict[str, frozenset[str]] = field(default_factory=dict)  # nodes on which a job failed
 
@@ -176,10 +177,20 @@ class Executor:
         fails takes only those with it that need it. source: whose jobs are run as well, as they come.
         """
         self._add(jobs, costs, refused)
+        try:
+            self._loop(costs, source)
+        except KeyboardInterrupt:
+            self._publish()
+            raise
+
+    def _loop(self, costs: Mapping[str, float], source: Source | None) -> None:
         while self._unfinished or (source is not None and source.open):
             if source is not None:
                 self._add(source.jobs(), costs, {})
             self._start_what_fits()
+            if self._done:  # published once the workers that did them have other work
+                self._publish()
+                self._start_what_fits()
             self.backend.wait(0.5, self._take)
             self._watch_the_clock()
             for observer in self.observers:
@@ -294,7 +305,8 @@ class Executor:
             case "log":
                 _append(attempt.log, payload[0])
             case "done":
-                self._finish(attempt, *payload)
+                del self._running[job.key]
+                self._done.append((attempt, time.monotonic(), *payload))
             case "error":
                 message, trace = payload
                 _append(attempt.log, trace)
@@ -313,19 +325,26 @@ class Executor:
             for observer in self.observers:
                 observer.metric(attempt.job, *point)
 
-    def _finish(self, attempt: _Attempt, contents: dict[str, bytes], facts: dict[str, Any]) -> None:
+    def _publish(self) -> None:
+        """Put what was done in its place, and let what needs it start."""
+        done, self._done = self._done, []
+        for attempt, at, contents, facts in done:
+            if attempt.job.key in self._unfinished:  # else it was cancelled meanwhile
+                self._finish(attempt, at, contents, facts)
+
+    def _finish(self, attempt: _Attempt, at: float, contents: dict[str, bytes], facts: dict[str, Any]) -> None:
         job = attempt.job
         curve = self.store.curve(job.key) if attempt.seen else []
         if curve:
             contents = {**contents, "curve.json": json.dumps(curve).encode()}
         of_attempt = {
-            "seconds": round(time.monotonic() - attempt.started, 3),
+            "seconds": round(at - attempt.started, 3),
             "attempts": self._ended.get(job.key, []),
             "bytes": sum(map(len, contents.values())),
             "python": platform.python_version(),
         }
         self.store.publish(job, contents, {**facts, **of_attempt})
-        del self._running[job.key], self._unfinished[job.key]
+        del self._unfinished[job.key]
         for observer in self.observers:
             observer.finished(job)
         for key in self._needed_by.pop(job.key, ()):

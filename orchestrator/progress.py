@@ -59,7 +59,9 @@ class Board(Observer):
     failures: list[dict[str, str]] = field(default_factory=list)
     retries: int = 0
     messages: list[str] = field(default_factory=list)
-    _took: dict[str, list[float]] = field(default_factory=dict)
+    _took: float = 0.0  # seconds, by all that are done, which were expected to take so many
+    _expected: float = 0.0
+    _over: set[str] = field(default_factory=set)
     _written: float = 0.0
 
     # Observer.
@@ -82,7 +84,9 @@ class Board(Observer):
         running = self.running.pop(job.key, None)
         self.done += 1
         took = time.time() - running.since if running else 0.0
-        self._took.setdefault(job.kind, []).append(took)
+        self._took += took
+        self._expected += self._seconds(job.key, job.kind)
+        self._over.add(job.key)
         loss = f", loss {running.loss:.4g}" if running and running.loss is not None else ""
         self.messages.append(f"done    {job.label} ({_span(took)}{loss})")
 
@@ -109,21 +113,19 @@ class Board(Observer):
         return len(self.jobs) - self.done - len(self.failures) - len(self.running)
 
     def eta(self) -> float | None:
-        """Seconds to go, by what jobs of each kind took so far and how far the running ones are."""
-        at_once = max(1, len(self.running))
-        mean = {kind: sum(took) / len(took) for kind, took in self._took.items()}
-        left = 0.0
-        for row in self.running.values():
-            by_pace = row.seconds_left(time.time())
-            left += mean.get(row.kind, EXPECTED[row.kind]) if by_pace is None else by_pace
-        ended = self.done + len(self.failures)
-        if not self.running and ended == len(self.jobs):
-            return 0.0
-        over = {row.label for row in self.running.values()} | {row["label"] for row in self.failures}
-        expected = [mean.get(job.kind, self.seconds.get(job.key, 1.0)) for job in self.jobs if job.label not in over]
-        if expected:
-            left += sum(expected) * self.waiting / len(expected)
-        return left / at_once
+        """Seconds to go, by what jobs were expected to take, how much longer they did, and how far the running are."""
+        now, left = time.time(), 0.0
+        longer = self._took / self._expected if self._expected else 1.0
+        for key, row in self.running.items():
+            by_pace = row.seconds_left(now)
+            left += max(0.0, longer * self._seconds(key, row.kind) - (now - row.since)) if by_pace is None else by_pace
+        over = {row["label"] for row in self.failures}
+        waiting = (job for job in self.jobs if job.key not in self.running and job.key not in self._over)
+        left += longer * sum(self._seconds(job.key, job.kind) for job in waiting if job.label not in over)
+        return left / max(1, len(self.running))
+
+    def _seconds(self, key: str, kind: str) -> float:
+        return self.seconds.get(key, EXPECTED[kind])
 
     def write(self, state: Literal["running", "finished", "failed", "interrupted"]) -> None:
         """Put the state into the status file."""

@@ -29,7 +29,7 @@ def jobs(number: int) -> list[Job]:
 
 
 def test_time_to_go_follows_the_pace_of_what_runs(tmp_path, clock):
-    """What is left of a running job is estimated by its own pace, of a waiting one by what its kind took."""
+    """What is left of a running job is estimated by its own pace, of a waiting one by how right expectations were."""
     first, second, third = jobs(3)
     board = Board([first, second, third], 0, {}, tmp_path / "status.json", started_at=clock.now)
     board.started(first, "here")
