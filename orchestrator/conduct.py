@@ -161,16 +161,18 @@ def carry_out(
     )
     failures: dict[str, str] = {}
     interrupted = False
+    state: Any = "failed"  # as it is where anything else is raised: a disk is full, the cluster is gone
     try:
         recording.open()
         with Display(board) as display:
             failures = _execute(options, paths, store, prospect, bad, board, recording, display)
+        state = "failed" if failures else "finished"
     except KeyboardInterrupt:
-        interrupted = True
+        interrupted, state = True, "interrupted"
     finally:
         recording.close("KILLED" if interrupted else "FAILED")
         unrecorded = record.close(timeout=2.0 if interrupted else 60.0)
-        board.write("interrupted" if interrupted else "failed" if failures else "finished")
+        board.write(state)
     return Outcome(prospect, failures, interrupted, unrecorded)
 
 

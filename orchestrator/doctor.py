@@ -205,7 +205,8 @@ def _mlflow(paths: Paths) -> Iterator[Finding]:
     elif uri and not uri.startswith("sqlite:///"):
         if not parts.hostname:
             yield bad(
-                "MLflow", f"MLFLOW_TRACKING_URI={uri}: expected http://, postgresql+...:// or sqlite:///<absolute path>"
+                "MLflow",  # it may have a password
+                f"MLFLOW_TRACKING_URI={parts.scheme}:...: expected http://, postgresql+...://host or sqlite:///<path>",
             )
         else:
             yield _reach("MLflow", parts.hostname, parts.port or 5432, "start the database; what runs say waits")

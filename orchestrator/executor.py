@@ -34,6 +34,7 @@ from orchestrator.work import Task
 
 FOLLOWS = "needs "  # how the message of a failure begins that only follows from another
 ATTEMPTS = 3  # of a job whose worker died under it
+CONTEXT = 600e6  # bytes of a GPU that a process takes besides what torch counts: CUDA's own, and its libraries'
 RESUMABLE = ("train",)  # the kinds of jobs that keep checkpoints and curves
 
 ATTEMPT = "trackmeet-attempt-"  # how folders begin in which attempts write, before the process
@@ -240,7 +241,10 @@ class Executor:
                 self._take_from(shape)
                 continue
             try:
-                if self.backend.room(*shape):
+                if shape[1] and not self.backend.elsewhere(*shape):  # those that it may go to are gone
+                    self._take_from(shape)
+                    self._fail(self._unfinished[key], f"{'; '.join(self._ended[key])}, but there is none left")
+                elif self.backend.room(*shape):
                     self._take_from(shape)
                     self._start(self._unfinished[key], shape)
                 else:
@@ -410,7 +414,7 @@ class Executor:
             self._queue_if_ready(entry[1])
         limit = self.settings.timeout
         for key, attempt in list(self._running.items()):
-            if limit is not None and now - attempt.started > limit:
+            if limit is not None and attempt.where and now - attempt.started > limit:
                 self.backend.kill(key)
                 self._fail(attempt.job, f"took longer than {limit:g} s (log: {attempt.log})")
 
@@ -419,12 +423,12 @@ def sized(asked: Resources, took: Mapping[str, Any] | None) -> Resources:
     """What a job is given: what was asked for, with the memory that a job of its name was seen to need, in 256 MB.
 
     A share of a GPU is asked for as long as nobody knows better: then it is as much of the GPU's memory as was taken
-    there, and a fifth more, in steps of a twentieth.
+    there, a fifth more, and what CUDA itself takes, in steps of a twentieth.
     """
     took = took or {}
     gpus, memory = asked.gpus, asked.memory or math.ceil(1.1 * took.get("memory", 0) / 2**28) * 2**28
     if 0 < gpus < 1 and took.get("gpu_memory") and took.get("gpu_total"):
-        gpus = min(1.0, math.ceil(20 * 1.2 * took["gpu_memory"] / took["gpu_total"]) / 20)
+        gpus = min(1.0, math.ceil(20 * (1.2 * took["gpu_memory"] + CONTEXT) / took["gpu_total"]) / 20)
     return replace(asked, gpus=gpus, memory=memory)
 
 
@@ -446,7 +450,7 @@ def _append(path: Path, text: str) -> None:
 
 def attempt(task: Task, emit: work.Emit) -> tuple[Any, ...]:
     """Do a task here -> (kind, *payload) of its last event. What it wrote comes back as bytes."""
-    with tempfile.TemporaryDirectory(prefix=f"{ATTEMPT}{os.getpid()}-") as folder:
+    with tempfile.TemporaryDirectory(prefix=f"{ATTEMPT}{os.getpid()}-{socket.gethostname()}-") as folder:
         began = time.perf_counter()
         memory.reset()
         try:
@@ -461,7 +465,7 @@ def attempt(task: Task, emit: work.Emit) -> tuple[Any, ...]:
 
 def clear_attempts() -> None:
     """Remove what processes of this user left that died in an attempt on this machine."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{ATTEMPT}*"):
+    for folder in Path(tempfile.gettempdir()).glob(f"{ATTEMPT}*-{socket.gethostname()}-*"):  # others may share it
         with contextlib.suppress(OSError, ValueError):
             if folder.stat().st_uid == os.getuid() and not alive(int(folder.name.split("-")[2])):
                 shutil.rmtree(folder)

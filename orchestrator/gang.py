@@ -74,14 +74,14 @@ def _followed(members: dict[Connection, tuple[int, Any]], emit: Emit) -> Outcome
         if not failed:
             continue
         until = until or time.monotonic() + GRACE
-        if not follows(cause(failed)) or not members or time.monotonic() >= until:
+        if not all(map(follows, failed)) or not members or time.monotonic() >= until:
             return cause(failed)
 
 
 def cause(outcomes: Iterable[Outcome]) -> Outcome:
-    """Of what became of failed processes the first that does not only follow from another's; else the first."""
+    """Of what became of failed processes the first that does not only follow from another's; else, that one is lost."""
     every = list(outcomes)
-    return next((outcome for outcome in every if not follows(outcome)), every[0])
+    return next((outcome for outcome in every if not follows(outcome)), ("lost", every[0][1]))
 
 
 def follows(outcome: Outcome) -> bool:

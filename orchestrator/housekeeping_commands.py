@@ -116,6 +116,7 @@ def cancel(
     every: Annotated[bool, typer.Option("--all", help="End the whole run, in order, as Ctrl-C does.")] = False,
 ) -> None:
     """End trials of the run in progress, or all of it; another run goes on where it was."""
+    from orchestrator.doctor import holder_of
     from orchestrator.requests import ask
 
     if bool(trial) == every:
@@ -124,6 +125,8 @@ def cancel(
     if state is None or not _runs(here()):
         raise ValueError("no run is under way: nothing to cancel")
     if every and state.get("host") == socket.gethostname():
+        if holder_of(here().store) != str(state["pid"]):  # the run died, and its number is another process's now
+            raise ValueError("no run is under way: nothing to cancel")
         os.kill(state["pid"], signal.SIGTERM)  # heard even in the middle of a job of the driver's own process
         print("the run ends; 'trackmeet run' goes on from where it was")
         return

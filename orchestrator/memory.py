@@ -14,6 +14,7 @@ def reset() -> None:
     with suppress(OSError):
         CLEAR.write_text("5")  # the peak is from now on
     if (torch := _cuda()) is not None:
+        torch.cuda.empty_cache()  # what the task before left there is not this one's
         torch.cuda.reset_peak_memory_stats()
 
 

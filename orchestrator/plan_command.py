@@ -102,7 +102,8 @@ def plan_run(
         points = charts.curve(graph, per_node, max(cores, per_node), fastest * node_pace, beside)
         bound = graph.bound / (fastest * node_pace)
         note = f"{gpu_share:g} GPU a job, {gpu_factor:g} x a CPU core"
-        written = charts.write(points, bound, note, chart or paths.build / "forecast" / "makespan.svg")
+        place = chart or paths.build / "forecast" / "makespan.svg"
+        written = charts.write(points, bound, note, place) if points else []
     if as_json:
         rows = [vars(point) for point in points]
         print(json.dumps({**found.as_json(), "curve": rows, "files": [str(path) for path in written]}))

@@ -46,8 +46,15 @@ class Requests(Observer):
 
     def tick(self) -> None:
         for path in _files(self.folder, "*.json"):
-            words = json.loads(path.read_text())["words"]
-            path.unlink()
+            try:
+                words = json.loads(path.read_text())["words"]
+            except FileNotFoundError:  # who asked waits no more
+                continue
+            except (OSError, ValueError, LookupError, TypeError) as error:
+                path.unlink(missing_ok=True)
+                _answer(path, {"problem": f"a request that cannot be read: {type(error).__name__}: {error}"})
+                continue
+            path.unlink(missing_ok=True)
             if words is None:
                 _answer(path, {"trials": ["the run"], "jobs": 0})
                 raise KeyboardInterrupt

@@ -21,7 +21,7 @@ import numpy as np
 
 from orchestrator import conduct, lineage, params
 from orchestrator.conduct import Options
-from orchestrator.executor import Executor, Observer
+from orchestrator.executor import FOLLOWS, Executor, Observer
 from orchestrator.files import write_bytes, write_json
 from orchestrator.jobs import Job, digest, in_order
 from orchestrator.paths import Paths
@@ -170,7 +170,7 @@ class Searching(Observer):
     def _answer(self, waiting: _Waiting) -> None:
         assert self.executor is not None
         failures = [self.executor.failures[key] for key in waiting.keys if key in self.executor.failures]
-        causes = [text for text in failures if not text.startswith("needs ")] or failures
+        causes = [text for text in failures if not text.startswith(FOLLOWS)] or failures
         if waiting.member is None:
             if causes:
                 raise ValueError(f"the setting could not be tried on what was held out: {causes[0]}")
@@ -179,6 +179,10 @@ class Searching(Observer):
             self._fail(waiting.by, waiting.member, causes[0])
             return
         values = self.ground.values(waiting.trials, self.store)
+        if not values:
+            measure = self.ground.search.measure
+            self._fail(waiting.by, waiting.member, f"{measure}: expected a value of some sequence, got none")
+            return
         score = sum(values.values()) / len(values)
         rung = self.journal.score(waiting.member, waiting.lineage, score)
         self.record.metrics(self.key(waiting.member), self._points(rung))
@@ -360,6 +364,8 @@ def _write(searching: Searching, folder: Path, file: Path, seconds: float) -> Fo
     ground, members = searching.ground, searching.journal.members
     member, settings, score = searching.best()
     best, present = (ground.values(trials, searching.store) for trials in searching.proven)
+    if not best or not present:
+        raise ValueError(f"{ground.search.measure}: expected a value of some held-out sequence, got none")
     gain = _gain(best, present)
     scores = float(np.mean(list(best.values()))), float(np.mean(list(present.values())))
     said = patch(

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray.exceptions import GetTimeoutError, OutOfMemoryError, RayActorError, RayError, RayTaskError
+from ray.exceptions import OutOfMemoryError, RayActorError, RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from orchestrator.cluster.connection import connect, described
@@ -37,6 +37,7 @@ from orchestrator.work import Task
 POLL_SECONDS = 0.5
 LOOK_SECONDS = 2.0  # between looks at which nodes there are
 PLACE_SECONDS = 60.0  # in which a slot comes up, or is given up
+RETURN_SECONDS = 120.0  # in which a job waits for a node to come back that alone could take it
 SUSPECT_SECONDS = 30.0  # for which a node on which a slot died is the last choice: it may be gone, and not yet known
 
 
@@ -91,6 +92,7 @@ class Cluster:
         self._paces: dict[str, float] = {}
         self._looked = -LOOK_SECONDS
         self._suspects: dict[str, float] = {}  # until when, by node
+        self._possible: dict[Resources, float] = {}  # when there last were nodes for such a job
         self._slots: list[_Held] = []
         self._work: dict[str, _Work] = {}
         self._news: list[Event] = []  # what `wait` has to say first
@@ -104,19 +106,25 @@ class Cluster:
 
     def room(self, resources: Resources, avoid: frozenset[str]) -> bool:
         nodes = self._look()
-        if not any(node.ever(resources) for node in nodes):
-            raise ValueError(f"no node of the cluster has {resources.cpus} CPUs and {resources.gpus:g} GPUs")
+        if not _could(nodes, resources):
+            if time.monotonic() - self._possible.get(resources, -RETURN_SECONDS) < RETURN_SECONDS:
+                return False  # a node is gone, and may come back
+            every = f"{resources.processes} times " if resources.processes > 1 else ""
+            raise ValueError(f"no nodes of the cluster have {every}{resources.cpus} CPUs and {resources.gpus:g} GPUs")
+        self._possible[resources] = time.monotonic()
         if self.workers is not None and len(self._work) >= self.workers:
             return False
         return self._choose(resources, avoid) is not None
 
     def elsewhere(self, resources: Resources, avoid: frozenset[str]) -> bool:
-        return any(node.ever(resources) for node in self._look() if node.name not in avoid)
+        return _could([node for node in self._look() if node.name not in avoid], resources)
 
     def start(self, key: str, task: Task, resources: Resources, avoid: frozenset[str]) -> None:
         inputs = {one.digest for one in (*task.inputs.values(), *task.data.values())}
         chosen = self._choose(resources, avoid, inputs)
-        assert chosen is not None, "started without room"
+        if chosen is None:  # a node went away since there was room
+            self._news.append(Event(key, "unplaced", ("the node that had room for it is gone",)))
+            return
         job = _Work(key, task, [])
         for node in chosen:
             slot = self._idle(node, resources) or self._create(node, resources)
@@ -159,7 +167,9 @@ class Cluster:
         self._watch(take)
 
     def kill(self, key: str) -> None:
-        self._drop(self._work.pop(key))
+        self._news = [event for event in self._news if event.key != key]
+        if key in self._work:  # else it has ended, and nobody was told yet
+            self._drop(self._work.pop(key))
 
     def close(self) -> None:
         for slot in list(self._slots):
@@ -237,8 +247,12 @@ class Cluster:
         try:
             slot.shared, pace = ray.get(slot.ping)
         except RayTaskError as error:
-            self._lose(slot.job, take, "error", f"the worker did not start: {error.cause}", str(error))
+            self._refuse(slot, take, str(error.cause), str(error))
         except RayError as error:
+            if isinstance(error, RayActorError) and error.actor_init_failed:  # the package, say, is not there
+                self._refuse(slot, take, str(error).strip().splitlines()[-1], str(error))
+                return
+            self._suspects[slot.node.id] = time.monotonic() + SUSPECT_SECONDS
             self._lose(slot.job, take, "unplaced", str(error))
         else:
             slot.up = True
@@ -247,38 +261,45 @@ class Cluster:
             if all(other.up for other in slot.job.slots):
                 self._submit(slot.job, take)
 
+    def _refuse(self, slot: _Held, take: Callable[[Event], None], message: str, trace: str) -> None:
+        """No slot can start on this node: an error of the node, so that the job goes to another one."""
+        assert slot.job is not None
+        take(Event(slot.job.key, "started", (slot.node.name,)))
+        self._lose(slot.job, take, "error", f"the worker did not start: {message}", trace)
+
     def _submit(self, job: _Work, take: Callable[[Event], None]) -> None:
         job.running = True
         take(Event(job.key, "started", (job.slots[0].node.name,)))
-        meeting = ""
-        if len(job.slots) > 1:
-            try:
-                meeting = ray.get(job.slots[0].actor.meet.remote(), timeout=30)
-            except RayError as error:
-                self._lose(job, self._news.append, "lost", f"the worker died: {error}")
-                return
-        for rank, slot in enumerate(job.slots):
-            inputs = () if slot.shared else (*job.task.inputs.values(), *job.task.data.values())
-            remote = tuple(dict.fromkeys(one.digest for one in inputs))
-            slot.node.warm.update(remote)
-            task = replace(job.task, rank=rank, meeting=meeting)
-            slot.run = slot.actor.run.remote(task, remote, self._source(inputs) if remote else None)
-            slot.next_poll = time.monotonic() + POLL_SECONDS
+        try:
+            meeting = ray.get(job.slots[0].actor.meet.remote(), timeout=30) if len(job.slots) > 1 else ""
+            for rank, slot in enumerate(job.slots):
+                inputs = () if slot.shared else (*job.task.inputs.values(), *job.task.data.values())
+                remote = tuple(dict.fromkeys(one.digest for one in inputs))
+                source = self._source(inputs) if remote else None
+                slot.node.warm.update(remote)
+                slot.run = slot.actor.run.remote(replace(job.task, rank=rank, meeting=meeting), remote, source)
+                slot.next_poll = time.monotonic() + POLL_SECONDS
+        except (RayError, OSError) as error:  # of the shelf, the depot, or the slot where they were to meet
+            self._lose(job, self._news.append, "lost", f"it could not be handed over: {error}")
 
     def _source(self, inputs: tuple[Any, ...]) -> Any:
         """From where nodes get these: the depot's URL, or the actor that reads files of this node."""
+        if self._shelf is None and self._depot is None:
+            here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+            self._shelf = ray.remote(Shelf).options(num_cpus=0, max_concurrency=8, scheduling_strategy=here).remote()
         new = {one.digest: one.path for one in inputs if one.digest not in self._shelved}
-        self._shelved |= new.keys()
         if self._depot is not None:
             for digest, path in new.items():
                 self._depot.put(digest, path)
-            return self._depot.url
-        if self._shelf is None:
-            here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-            self._shelf = ray.remote(Shelf).options(num_cpus=0, max_concurrency=8, scheduling_strategy=here).remote()
-        if new:
-            ray.get(self._shelf.put.remote(new))  # before any node asks for them
-        return self._shelf
+        elif new:
+            try:
+                ray.get(self._shelf.put.remote(new))  # before any node asks for them
+            except RayActorError:  # the shelf died: the next attempt gets another, with everything on it
+                self._shelf = None
+                self._shelved.clear()
+                raise
+        self._shelved |= new.keys()
+        return self._shelf if self._depot is None else self._depot.url
 
     def _hear(self, slot: _Held, take: Callable[[Event], None]) -> None:
         assert slot.job is not None and slot.poll is not None
@@ -296,26 +317,37 @@ class Cluster:
     def _end(self, slot: _Held, take: Callable[[Event], None]) -> None:
         job = slot.job
         assert job is not None and slot.run is not None
+        told: list[tuple[Any, ...]] = []
+        why: tuple[Any, ...] = ()
         try:
             if slot.poll is not None:  # it was asked before the end, and took what happened first
-                self._tell(slot, ray.get(slot.poll, timeout=30), take)
+                told += ray.get(slot.poll, timeout=30)
                 slot.poll = None
             events, last = ray.get(slot.run)
-            self._tell(slot, events, take)
+            told += events
             if last[0] == "done" and isinstance(last[1], str):
                 assert self._depot is not None
                 last = ("done", self._depot.take_result(job.key, last[1]), last[2])
-                self._depot.drop_results(job.key)
         except RayTaskError as error:
-            self._lose(job, take, "error", f"the worker failed: {error.cause}", str(error))
+            why = ("error", f"the worker failed: {error.cause}", str(error))
         except OutOfMemoryError as error:
-            self._lose(job, take, "memory", f"the node ran out of memory: {error}")
-        except (RayError, GetTimeoutError, OSError, DamagedError) as error:
+            why = ("memory", f"the node ran out of memory: {error}")
+        except RayError as error:
             if isinstance(error, RayActorError):
                 self._suspects[slot.node.id] = time.monotonic() + SUSPECT_SECONDS
-            self._lose(job, take, "lost", f"the worker died: {error}")
-        else:
-            self._ended(job, slot, last, take)
+            why = ("lost", f"the worker died: {error}")
+        except (OSError, DamagedError) as error:
+            why = ("lost", f"its result did not arrive: {error}")
+        self._tell(slot, told, take)  # what fails here, as on a full disk of the store, is no fault of the worker's
+        if why:
+            self._lose(job, take, *why)
+            return
+        if self._depot is not None and last[0] == "done":
+            with suppress(Exception):  # it is here; what is left there only takes room
+                self._depot.drop_results(job.key)
+        if last[0] == "lost":  # inputs did not arrive there, say as its disk is full: others first
+            self._suspects[slot.node.id] = time.monotonic() + SUSPECT_SECONDS
+        self._ended(job, slot, last, take)
 
     def _ended(self, job: _Work, slot: _Held, last: tuple[Any, ...], take: Callable[[Event], None]) -> None:
         """One of its processes came to an end; the job does when all have, or one failed."""
@@ -324,7 +356,7 @@ class Cluster:
         failed = [one for one in job.ended.values() if one[0] != "done"]
         if failed and len(job.slots) > 1:
             job.until = job.until or time.monotonic() + GRACE
-            if not follows(cause(failed)) or len(job.ended) == len(job.slots):
+            if not all(map(follows, failed)) or len(job.ended) == len(job.slots):
                 self._lose(job, take, *cause(failed))
             return
         if len(job.ended) < len(job.slots):
@@ -368,3 +400,8 @@ class Cluster:
         ray.kill(slot.actor)
         self._slots.remove(slot)
         slot.node.shares = [share for share in slot.node.shares if share is not slot.share]
+
+
+def _could(nodes: list[Node], resources: Resources) -> bool:
+    """Whether these nodes could take all processes of such a job if nothing else ran."""
+    return sum(node.most(resources) for node in nodes) >= resources.processes

@@ -33,7 +33,21 @@ class Node:
 
     def ever(self, resources: Resources) -> bool:
         """Whether it could take one such process if nothing else ran."""
-        return resources.cpus <= self.cpus and resources.gpus <= self.gpus
+        return self.most(resources) > 0
+
+    def most(self, resources: Resources) -> int:
+        """How many such processes it could take if nothing else ran; one at least where only memory is short."""
+        if resources.cpus > self.cpus or resources.gpus > self.gpus:
+            return 0
+        if resources.alone:
+            return 1
+        rooms = [self.cpus / resources.cpus] if resources.cpus else []
+        if resources.gpus:
+            each = max(resources.gpus, 1.0)
+            rooms.append(self.gpus / each * int(1 / min(resources.gpus, 1.0) + 1e-6))
+        if resources.memory:
+            rooms.append(max(self.memory / resources.memory, 1.0))
+        return int(min([*rooms, float(resources.processes)]) + 1e-6)
 
     def share(self, resources: Resources, free: Collection[int] = ()) -> Share | None:
         """What such a process would take; None where it does not fit. free: ids of shares that count as given back.

@@ -28,11 +28,14 @@ class Point:
 
 
 def curve(graph: Graph, per_node: int, cpus: int, pace: float, overheads: Overheads) -> list[Point]:
-    """One simulation a point. per_node, cpus: GPUs and cores of a node."""
+    """One simulation a point, where there is room for every job. per_node, cpus: GPUs and cores of a node."""
     points = []
     for number in GPUS:
         nodes = with_gpus(number, per_node, cpus, pace)
-        played = simulate(graph, nodes, overheads)
+        try:
+            played = simulate(graph, nodes, overheads)
+        except ValueError:
+            continue  # some job needs more GPUs, or more cores
         hours = played.makespan * number / 3600
         points.append(Point(number, len(nodes), played.makespan, hours, played.gpu_seconds / 3600))
     return points

@@ -1,7 +1,7 @@
 """A run played through without doing it: the executor's own order, on nodes that are given as numbers.
 
 As `orchestrator.executor` does it: of the jobs whose needs are done, the one with the longest way to the end starts
-first, those that do not fit now are passed over, and nothing runs beside a job that must run alone.
+first, those that do not fit now are passed over, and nothing runs on a node beside a job that must run alone.
 """
 
 from __future__ import annotations
@@ -60,14 +60,8 @@ class Graph:
 
     @property
     def bound(self) -> float:
-        """Seconds that a run takes at least, on any number of nodes of pace 1: the longest chain, and what is alone."""
-        way = [0.0] * len(self.jobs)
-        alone = 0.0
-        for i in reversed(range(len(self.jobs))):
-            own = 0.0 if self.shapes[self.shape[i]].alone else self.seconds[i]
-            alone += self.seconds[i] - own
-            way[i] = own + max((way[user] for user in self.users[i]), default=0.0)
-        return alone + max(way, default=0.0)
+        """Seconds that a run takes at least, on any number of nodes of pace 1: the longest chain."""
+        return max(self.way, default=0.0)
 
     def critical_path(self) -> list[int]:
         """The longest chain of jobs that need each other, in their order."""
@@ -144,6 +138,8 @@ class _Room:
         self.cpus = [float(node.cpus) for node in nodes]
         self.memory = [float(node.memory) or float("inf") for node in nodes]
         self.gpus = [[1.0] * node.gpus for node in nodes]
+        self.running = [0] * len(nodes)  # processes
+        self.closed = [False] * len(nodes)  # one of them must be alone
         # By shape: nodes that may have room, the fastest first; each is looked at again before it is taken.
         order = sorted((-node.pace, n) for n, node in enumerate(nodes))
         self.maybe = [list(order) for _ in shapes]
@@ -154,6 +150,8 @@ class _Room:
     def fits(self, shape: int, n: int) -> bool:
         """Whether one process of this shape has room on this node."""
         need = self.shapes[shape]
+        if self.closed[n] or (need.alone and self.running[n]):
+            return False
         if self.cpus[n] < need.cpus or self.memory[n] < need.memory:
             return False
         if not need.gpus:
@@ -179,6 +177,8 @@ class _Room:
 
     def _take(self, shape: int, n: int) -> list[int]:
         need, free = self.shapes[shape], self.gpus[n]
+        self.running[n] += 1
+        self.closed[n] = need.alone
         self.cpus[n] -= need.cpus
         self.memory[n] -= need.memory
         if not need.gpus:
@@ -194,6 +194,8 @@ class _Room:
     def give_back(self, shape: int, n: int, gpus: list[int]) -> None:
         """Free what a process held."""
         need = self.shapes[shape]
+        self.running[n] -= 1
+        self.closed[n] = False
         self.cpus[n] += need.cpus
         self.memory[n] += need.memory
         for g in gpus:
@@ -245,14 +247,14 @@ def simulate(
             heapq.heappush(ready[graph.shape[i]], graph.rank[i])
     starts, ends, where = [0.0] * size, [0.0] * size, [""] * size
     ending: list[tuple[float, int, list[tuple[int, list[int]]]]] = []
-    now, alone, held, most = overheads.start, False, 0, 0
+    now, held, most = overheads.start, 0, 0
     cpu_seconds = gpu_seconds = 0.0
     while True:
-        open_shapes = {shape for shape in range(len(shapes)) if ready[shape]} if not alone else set()
+        open_shapes = {shape for shape in range(len(shapes)) if ready[shape]}
         while open_shapes and (workers is None or len(ending) < workers):
             shape = min(open_shapes, key=lambda shape: ready[shape][0])
             need = shapes[shape]
-            taken = None if need.alone and ending else room.place(shape)
+            taken = room.place(shape)
             if taken is None:
                 open_shapes.discard(shape)
                 continue
@@ -268,16 +270,12 @@ def simulate(
             held += graph.memory[i]
             most = max(most, held)
             heapq.heappush(ending, (ends[i], i, taken))
-            if need.alone:
-                alone = True
-                break
         if not ending:
             break
         now = ending[0][0]
         while ending and ending[0][0] == now:
             _, i, taken = heapq.heappop(ending)
             shape = graph.shape[i]
-            alone = False
             held -= graph.memory[i]
             for n, gpus in taken:
                 room.give_back(shape, n, gpus)

@@ -100,14 +100,19 @@ def forecast(
     free: int,
     assumptions: Sequence[str] = (),
 ) -> Forecast:
-    """Of these jobs in each of the places. ValueError where a job has no room in one."""
+    """Of these jobs in each of the places that have room for them. ValueError where none has."""
     found = {job.key: estimate(job) for job in todo}
     left, over = Counter(job.kind for job in todo), Counter(job.kind for job in done)
     costs: list[Cost] = []
     path: list[tuple[str, float]] = []
+    cramped: list[str] = []
     for place in places:
         planned = planned_for(todo, found, place.gpus)
-        played = simulate(planned, place.nodes, place.overheads, place.workers)
+        try:
+            played = simulate(planned, place.nodes, place.overheads, place.workers)
+        except ValueError as error:
+            cramped.append(f"{place.name} is left out: {error}")
+            continue
         pace = max(node.pace for node in place.nodes)
         path = path or [(planned.jobs[i].label, planned.seconds[i] / pace) for i in planned.critical_path()]
         costs.append(
@@ -122,6 +127,8 @@ def forecast(
                 played.memory,
             )
         )
+    if not costs:
+        raise ValueError("; ".join(cramped))
     largest = max(((job.label, found[job.key].memory) for job in todo), key=lambda row: row[1], default=("", 0))
     return Forecast(
         {
@@ -135,7 +142,7 @@ def forecast(
         sum(one.bytes for one in found.values()),
         free,
         path,
-        list(assumptions),
+        [*assumptions, *cramped],
     )
 
 

@@ -110,6 +110,8 @@ def test_a_job_is_given_the_memory_that_it_was_seen_to_take():
     assert sized(Resources(gpus=0.5), took).gpus == pytest.approx(0.2)
     assert sized(Resources(gpus=0.1), {**took, "gpu_memory": 70 * GB}).gpus == 1.0
     assert sized(Resources(gpus=1.0), took).gpus == 1.0
+    little = {"gpu_memory": GB // 10, "gpu_total": 8 * GB}  # 0.12 GB, and 0.6 of CUDA's own, are a tenth of 8
+    assert sized(Resources(gpus=0.5), little).gpus == pytest.approx(0.1)
     assert sized(Resources(), took).memory == 9 * 2**28  # 2.2 GB, in steps of 256 MB
     assert sized(Resources(memory=GB), took).memory == GB
     assert sized(Resources(gpus=0.5), None) == Resources(gpus=0.5)
