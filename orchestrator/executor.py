@@ -189,7 +189,7 @@ class Executor:
             if source is not None:
                 self._add(source.jobs(), costs, {})
             self._start_what_fits()
-            if self._done:  # published once the workers that did them have other work
+            if self._done:  # nobody waits for them: published once the workers that did them have other work
                 self._publish()
                 self._start_what_fits()
             self.backend.wait(0.5, self._take)
@@ -311,6 +311,8 @@ class Executor:
             case "done":
                 del self._running[job.key]
                 self._done.append((attempt, time.monotonic(), *payload))
+                if self._needed_by.get(job.key):
+                    self._publish()  # before a job that is less urgent than those that need it takes the worker
             case "error":
                 message, trace = payload
                 _append(attempt.log, trace)
