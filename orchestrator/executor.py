@@ -34,6 +34,7 @@ from orchestrator.work import Task
 
 FOLLOWS = "needs "  # how the message of a failure begins that only follows from another
 ATTEMPTS = 3  # of a job whose worker died under it
+TOLD = 5  # times that no worker came up for a job, after which that is said
 CONTEXT = 600e6  # bytes of a GPU that a process takes besides what torch counts: CUDA's own, and its libraries'
 RESUMABLE = ("train",)  # the kinds of jobs that keep checkpoints and curves
 
@@ -167,6 +168,7 @@ class Executor:
     _ended: dict[str, list[str]] = field(default_factory=dict)  # why earlier attempts of a job ended
     _done: list[tuple[_Attempt, float, dict[str, bytes], dict[str, Any]]] = field(default_factory=list)  # unpublished
     _lost: Counter[str] = field(default_factory=Counter)  # how many of them ended by no fault of the job's settings
+    _unplaced: Counter[str] = field(default_factory=Counter)  # how often no worker came up for a job
     _avoid: dict[str, frozenset[str]] = field(default_factory=dict)  # nodes on which a job failed
 
     def run(
@@ -180,8 +182,9 @@ class Executor:
         self._add(jobs, costs, refused)
         try:
             self._loop(costs, source)
-        except KeyboardInterrupt:
-            self._publish()
+        except BaseException:
+            with contextlib.suppress(OSError):  # of a store that is full, as may have been said already
+                self._publish()
             raise
 
     def _loop(self, costs: Mapping[str, float], source: Source | None) -> None:
@@ -320,6 +323,11 @@ class Executor:
             case "unplaced":
                 del self._running[job.key]
                 self._later.append((time.monotonic() + 1.0, job.key))
+                _append(attempt.log, f"{payload[0]}; waiting for another worker\n")
+                self._unplaced[job.key] += 1
+                if self._unplaced[job.key] == TOLD:
+                    for observer in self.observers:
+                        observer.retried(job, f"{payload[0]}; so {TOLD} times: still waiting for a worker")
             case "memory" | "lost":
                 self._retry(attempt, event.kind, payload[0])
 
@@ -333,10 +341,10 @@ class Executor:
 
     def _publish(self) -> None:
         """Put what was done in its place, and let what needs it start."""
-        done, self._done = self._done, []
-        for attempt, at, contents, facts in done:
-            if attempt.job.key in self._unfinished:  # else it was cancelled meanwhile
-                self._finish(attempt, at, contents, facts)
+        while self._done:  # an interrupt in the middle leaves the rest for another try
+            if self._done[0][0].job.key in self._unfinished:  # else it was cancelled meanwhile
+                self._finish(*self._done[0])
+            del self._done[0]
 
     def _finish(self, attempt: _Attempt, at: float, contents: dict[str, bytes], facts: dict[str, Any]) -> None:
         job = attempt.job

@@ -94,7 +94,8 @@ class Recording(Observer):
     def retried(self, job: Job, message: str) -> None:
         for trial in self._of_job.get(job.key, ()):
             self._retries.setdefault(trial.key, []).append(f"{job.label}: {message}")
-            self._tell(trial)
+            if trial.key in self._open:  # one that has failed would count as running again
+                self._tell(trial)
 
     def failed(self, job: Job, message: str) -> None:
         for trial in self._of_job.get(job.key, ()):

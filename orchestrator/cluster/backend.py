@@ -36,7 +36,8 @@ from orchestrator.work import Task
 
 POLL_SECONDS = 0.5
 LOOK_SECONDS = 2.0  # between looks at which nodes there are
-PLACE_SECONDS = 60.0  # in which a slot comes up, or is given up
+PLACE_SECONDS = 60.0  # in which a slot comes up, or is given up; twice as many each time on a node where none did
+LONGEST_PLACE = 240.0
 RETURN_SECONDS = 120.0  # in which a job waits for a node to come back that alone could take it
 SUSPECT_SECONDS = 30.0  # for which a node on which a slot died is the last choice: it may be gone, and not yet known
 
@@ -93,6 +94,7 @@ class Cluster:
         self._looked = -LOOK_SECONDS
         self._suspects: dict[str, float] = {}  # until when, by node
         self._possible: dict[Resources, float] = {}  # when there last were nodes for such a job
+        self._patience: dict[str, float] = {}  # seconds for which a slot is waited for, by node
         self._slots: list[_Held] = []
         self._work: dict[str, _Work] = {}
         self._news: list[Event] = []  # what `wait` has to say first
@@ -264,6 +266,7 @@ class Cluster:
     def _refuse(self, slot: _Held, take: Callable[[Event], None], message: str, trace: str) -> None:
         """No slot can start on this node: an error of the node, so that the job goes to another one."""
         assert slot.job is not None
+        self._suspects[slot.node.id] = time.monotonic() + SUSPECT_SECONDS
         take(Event(slot.job.key, "started", (slot.node.name,)))
         self._lose(slot.job, take, "error", f"the worker did not start: {message}", trace)
 
@@ -379,8 +382,14 @@ class Cluster:
             if job.until is not None and now > job.until:
                 self._lose(job, take, *cause(one for one in job.ended.values() if one[0] != "done"))
         late = [
-            slot for slot in self._slots if slot.job is not None and not slot.up and now - slot.born > PLACE_SECONDS
+            slot
+            for slot in self._slots
+            if slot.job is not None
+            and not slot.up
+            and now - slot.born > self._patience.get(slot.node.id, PLACE_SECONDS)
         ]
+        for id in {slot.node.id for slot in late}:
+            self._patience[id] = min(2 * self._patience.get(id, PLACE_SECONDS), LONGEST_PLACE)
         for slot in late:
             if slot.job is not None and slot in self._slots:
                 self._suspects[slot.node.id] = now + SUSPECT_SECONDS
