@@ -12,20 +12,15 @@ import heapq
 import io
 import json
 import math
-import os
 import platform
-import shutil
-import socket
-import tempfile
 import time
-import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from orchestrator import memory, work
+from orchestrator.attempt import attempt
 from orchestrator.gang import run_together
 from orchestrator.jobs import Data, Job, Resources, in_order
 from orchestrator.logs import slug
@@ -38,7 +33,7 @@ TOLD = 5  # times that no worker came up for a job, after which that is said
 CONTEXT = 600e6  # bytes of a GPU that a process takes besides what torch counts: CUDA's own, and its libraries'
 RESUMABLE = ("train",)  # the kinds of jobs that keep checkpoints and curves
 
-ATTEMPT = "trackmeet-attempt-"  # how folders begin in which attempts write, before the process
+PATIENCE = 120.0  # seconds for which a job is overtaken by others that fit where it does not
 
 _Shape = tuple[Resources, frozenset[str]]  # what a job takes, and the nodes that it must not go to
 
@@ -48,14 +43,14 @@ class Event:
     """What a backend says of a running job.
 
     kind     payload
-    started  (where,): the node that took it
+    started  (node, ...): those that took it, each as often as it runs a process of it
     progress (done, total)
     metric   (name, value, step, timestamp in ms)
     checkpoint (step, bytes)
     log      (text,): what it printed
     done     (files {name: bytes}, facts)
     error    (message, traceback): the job's own; final
-    memory   (message,): of the host or the GPU, ran out
+    memory   (message, "host" or "gpu"): its memory ran out
     lost     (message,): the worker died
     unplaced (message,): no worker came up for it; not counted as an attempt
     """
@@ -132,13 +127,18 @@ class Source(Protocol):
 
 @dataclass
 class _Attempt:
-    """A job that is running. seen: the points of its curve that are kept already. where: the node, once it is known."""
+    """A job that is running. seen: the points of its curve that are kept already. nodes: that do it, once known."""
 
     job: Job
     started: float
     seen: set[tuple[str, int]]
     log: Path
-    where: str = ""
+    nodes: tuple[str, ...] = ()
+
+    @property
+    def where(self) -> str:
+        """The nodes, in one."""
+        return " + ".join(self.nodes)
 
 
 @dataclass
@@ -168,6 +168,7 @@ class Executor:
     _ended: dict[str, list[str]] = field(default_factory=dict)  # why earlier attempts of a job ended
     _done: list[tuple[_Attempt, float, dict[str, bytes], dict[str, Any]]] = field(default_factory=list)  # unpublished
     _lost: Counter[str] = field(default_factory=Counter)  # how many of them ended by no fault of the job's settings
+    _overtaken: dict[_Shape, float] = field(default_factory=dict)  # since when jobs of this shape are
     _unplaced: Counter[str] = field(default_factory=Counter)  # how often no worker came up for a job
     _avoid: dict[str, frozenset[str]] = field(default_factory=dict)  # nodes on which a job failed
 
@@ -236,8 +237,13 @@ class Executor:
             heapq.heappush(self._ready.setdefault(shape, []), (-self._priority[key], key))
 
     def _start_what_fits(self) -> None:
-        """Those with the longest way first; where one of a shape finds no room, no other of that shape will."""
+        """Those with the longest way first; where one of a shape finds no room, no other of that shape will.
+
+        A job that needs much, all processes at once say, would never find it where many small ones take whatever gets
+        free: one that was overtaken for PATIENCE is waited for. What must run alone goes last all the same.
+        """
         full: set[_Shape] = set()
+        now = time.monotonic()
         while waiting := [(heap[0], shape) for shape, heap in self._ready.items() if shape not in full]:
             (_, key), shape = min(waiting, key=lambda entry: entry[0])
             if key not in self._unfinished:  # it failed while it waited
@@ -248,6 +254,12 @@ class Executor:
                     self._take_from(shape)
                     self._fail(self._unfinished[key], f"{'; '.join(self._ended[key])}, but there is none left")
                 elif self.backend.room(*shape):
+                    if any(now - self._overtaken[other] > PATIENCE for other in full & self._overtaken.keys()):
+                        return
+                    for other in full:
+                        if not other[0].alone:
+                            self._overtaken.setdefault(other, now)
+                    self._overtaken.pop(shape, None)
                     self._take_from(shape)
                     self._start(self._unfinished[key], shape)
                 else:
@@ -299,7 +311,7 @@ class Executor:
         job, payload = attempt.job, event.payload
         match event.kind:
             case "started":
-                attempt.where, attempt.started = payload[0], time.monotonic()
+                attempt.nodes, attempt.started = tuple(dict.fromkeys(payload)), time.monotonic()
                 for observer in self.observers:
                     observer.started(job, attempt.where)
             case "progress":
@@ -329,7 +341,7 @@ class Executor:
                     for observer in self.observers:
                         observer.retried(job, f"{payload[0]}; so {TOLD} times: still waiting for a worker")
             case "memory" | "lost":
-                self._retry(attempt, event.kind, payload[0])
+                self._retry(attempt, *payload)
 
     def _keep_point(self, attempt: _Attempt, point: tuple[Any, ...]) -> None:
         name, _, step, _ = point
@@ -368,8 +380,8 @@ class Executor:
     def _give_up(self, attempt: _Attempt, message: str) -> None:
         """A job's own error is final, unless another node, which may lack what broke it, has not tried it yet."""
         job, tried = attempt.job, self._avoid.get(attempt.job.key, frozenset())
-        avoid = tried | {attempt.where}
-        if tried or not attempt.where or not self.backend.elsewhere(self._resources[job.key], avoid):
+        avoid = tried.union(attempt.nodes)
+        if tried or not attempt.nodes or not self.backend.elsewhere(self._resources[job.key], avoid):
             also = f", and on {', '.join(sorted(tried))} before" if tried else ""
             on = f" on {attempt.where}{also}" if tried else ""
             self._fail(job, f"{message}{on} (log: {attempt.log})")
@@ -377,13 +389,14 @@ class Executor:
         self._avoid[job.key] = avoid
         self._again(attempt, f"{message} on {attempt.where}; again on another node")
 
-    def _retry(self, attempt: _Attempt, kind: str, message: str) -> None:
+    def _retry(self, attempt: _Attempt, message: str, memory: str = "") -> None:
+        """memory: whose ran out, "host" or "gpu"; "" where the worker was lost."""
         job = attempt.job
         lanes, resources = self._lanes.get(job.key, self.settings.lanes), self._resources[job.key]
-        if kind == "memory" and job.kind == "track" and lanes > 1:
+        if memory and job.kind == "track" and lanes > 1:
             self._lanes[job.key] = lanes // 2  # fewer at once, as often as it takes
             message = f"{message}; again with {lanes // 2} lanes"
-        elif kind == "memory" and 0 < resources.gpus < 1:
+        elif memory == "gpu" and 0 < resources.gpus < 1:
             share = min(1.0, 2 * resources.gpus)
             self._resources[job.key] = replace(resources, gpus=share)
             message = f"{message}; again with {share:g} of a GPU in place of {resources.gpus:g}"
@@ -392,6 +405,10 @@ class Executor:
             if self._lost[job.key] >= ATTEMPTS:
                 self._fail(job, f"{message} ({ATTEMPTS} attempts; log: {attempt.log})")
                 return
+            if memory == "host":
+                needed = max(2 * resources.memory, 2**30)
+                self._resources[job.key] = replace(resources, memory=needed, alone=self._lost[job.key] + 1 == ATTEMPTS)
+                message = f"{message}; again where {needed / 1e9:.1f} GB are left"
         self._again(attempt, message)
 
     def _again(self, attempt: _Attempt, message: str) -> None:
@@ -423,10 +440,10 @@ class Executor:
             self._later.remove(entry)
             self._queue_if_ready(entry[1])
         limit = self.settings.timeout
-        for key, attempt in list(self._running.items()):
-            if limit is not None and attempt.where and now - attempt.started > limit:
+        for key, running in list(self._running.items()):
+            if limit is not None and running.nodes and now - running.started > limit:
                 self.backend.kill(key)
-                self._fail(attempt.job, f"took longer than {limit:g} s (log: {attempt.log})")
+                self._fail(running.job, f"took longer than {limit:g} s (log: {running.log})")
 
 
 def sized(asked: Resources, took: Mapping[str, Any] | None) -> Resources:
@@ -456,49 +473,6 @@ def _append(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
         file.write(text)
-
-
-def attempt(task: Task, emit: work.Emit) -> tuple[Any, ...]:
-    """Do a task here -> (kind, *payload) of its last event. What it wrote comes back as bytes."""
-    with tempfile.TemporaryDirectory(prefix=f"{ATTEMPT}{os.getpid()}-{socket.gethostname()}-") as folder:
-        began = time.perf_counter()
-        memory.reset()
-        try:
-            facts = work.run(task, Path(folder), emit)
-        except Exception as error:
-            if _ran_out_of_memory(error):
-                return "memory", f"out of memory: {error}"
-            return "error", f"{type(error).__name__}: {error}", traceback.format_exc()
-        took = {"worked": round(time.perf_counter() - began, 4), "host": socket.gethostname(), **memory.peak()}
-        return "done", {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}, {**facts, **took}
-
-
-def clear_attempts() -> None:
-    """Remove what processes of this user left that died in an attempt on this machine."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{ATTEMPT}*-{socket.gethostname()}-*"):  # others may share it
-        with contextlib.suppress(OSError, ValueError):
-            if folder.stat().st_uid == os.getuid() and not alive(int(folder.name.split("-")[2])):
-                shutil.rmtree(folder)
-
-
-def alive(pid: int) -> bool:
-    """Whether there is such a process here."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _ran_out_of_memory(error: BaseException | None) -> bool:
-    """Whether it, or what caused it, is Python's MemoryError or torch's OutOfMemoryError (torch need not be here)."""
-    while error is not None:
-        if type(error).__name__ in ("MemoryError", "OutOfMemoryError"):
-            return True
-        error = error.__cause__
-    return False
 
 
 class InProcess:

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from orchestrator.executor import FOLLOWS, Observer, alive
+from orchestrator.attempt import alive
+from orchestrator.executor import FOLLOWS, Observer
 from orchestrator.files import write_json
 from orchestrator.jobs import Job
 

@@ -26,7 +26,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from orchestrator.cluster.connection import connect, described
 from orchestrator.cluster.nodes import Node, Share, place
-from orchestrator.cluster.slot import Shelf, Slot
+from orchestrator.cluster.slot import Said, Shelf, Slot
 from orchestrator.depot import Depot
 from orchestrator.executor import Event
 from orchestrator.gang import GRACE, cause, follows
@@ -57,6 +57,7 @@ class _Held:
     run: ray.ObjectRef | None = None
     poll: ray.ObjectRef | None = None
     next_poll: float = 0.0
+    heard: int = 0  # events, over the life of the slot
 
     @property
     def shape(self) -> tuple[int, float]:
@@ -93,6 +94,7 @@ class Cluster:
         self._paces: dict[str, float] = {}
         self._looked = -LOOK_SECONDS
         self._suspects: dict[str, float] = {}  # until when, by node
+        self._blind: set[str] = set()  # ids of nodes that see the store's folder, but not all inputs
         self._possible: dict[Resources, float] = {}  # when there last were nodes for such a job
         self._patience: dict[str, float] = {}  # seconds for which a slot is waited for, by node
         self._slots: list[_Held] = []
@@ -145,7 +147,7 @@ class Cluster:
             if slot.job is None:
                 continue
             if slot.run is not None and slot.poll is None and now >= slot.next_poll:
-                slot.poll = slot.actor.poll.remote()
+                slot.poll = slot.actor.poll.remote(slot.heard)
             for ref in (slot.run if slot.up else slot.ping, slot.poll):
                 if ref is not None:
                     waiting[ref] = slot
@@ -258,6 +260,7 @@ class Cluster:
             self._lose(slot.job, take, "unplaced", str(error))
         else:
             slot.up = True
+            slot.shared = slot.shared and slot.node.id not in self._blind
             if pace:
                 self._paces[slot.node.name] = pace
             if all(other.up for other in slot.job.slots):
@@ -272,14 +275,13 @@ class Cluster:
 
     def _submit(self, job: _Work, take: Callable[[Event], None]) -> None:
         job.running = True
-        take(Event(job.key, "started", (job.slots[0].node.name,)))
+        take(Event(job.key, "started", tuple(slot.node.name for slot in job.slots)))
         try:
             meeting = ray.get(job.slots[0].actor.meet.remote(), timeout=30) if len(job.slots) > 1 else ""
             for rank, slot in enumerate(job.slots):
                 inputs = () if slot.shared else (*job.task.inputs.values(), *job.task.data.values())
                 remote = tuple(dict.fromkeys(one.digest for one in inputs))
                 source = self._source(inputs) if remote else None
-                slot.node.warm.update(remote)
                 slot.run = slot.actor.run.remote(replace(job.task, rank=rank, meeting=meeting), remote, source)
                 slot.next_poll = time.monotonic() + POLL_SECONDS
         except (RayError, OSError) as error:  # of the shelf, the depot, or the slot where they were to meet
@@ -310,44 +312,49 @@ class Cluster:
             self._tell(slot, ray.get(slot.poll), take)
         slot.poll, slot.next_poll = None, time.monotonic() + max(POLL_SECONDS, len(self._slots) / 200)
 
-    def _tell(self, slot: _Held, events: list[tuple[Any, ...]], take: Callable[[Event], None]) -> None:
-        """What a slot says of its job; of several processes of one, only the first is heard."""
+    def _tell(self, slot: _Held, said: Said, take: Callable[[Event], None]) -> None:
+        """What is new of what a slot says of its job; of several processes of one, only the first is heard."""
         assert slot.job is not None
+        first, events = said
+        new, slot.heard = events[max(0, slot.heard - first) :], max(slot.heard, first + len(events))
         if slot is slot.job.slots[0]:
-            for kind, *payload in events:
+            for kind, *payload in new:
                 take(Event(slot.job.key, kind, tuple(payload)))
 
     def _end(self, slot: _Held, take: Callable[[Event], None]) -> None:
         job = slot.job
         assert job is not None and slot.run is not None
-        told: list[tuple[Any, ...]] = []
+        said: Said = (slot.heard, [])
         why: tuple[Any, ...] = ()
+        slot.poll = None  # what it will say is said here, too
         try:
-            if slot.poll is not None:  # it was asked before the end, and took what happened first
-                told += ray.get(slot.poll, timeout=30)
-                slot.poll = None
-            events, last = ray.get(slot.run)
-            told += events
+            said, last = ray.get(slot.run)
             if last[0] == "done" and isinstance(last[1], str):
                 assert self._depot is not None
                 last = ("done", self._depot.take_result(job.key, last[1]), last[2])
         except RayTaskError as error:
             why = ("error", f"the worker failed: {error.cause}", str(error))
         except OutOfMemoryError as error:
-            why = ("memory", f"the node ran out of memory: {error}")
+            why = ("memory", f"the node ran out of memory: {error}", "host")
         except RayError as error:
             if isinstance(error, RayActorError):
                 self._suspects[slot.node.id] = time.monotonic() + SUSPECT_SECONDS
             why = ("lost", f"the worker died: {error}")
         except (OSError, DamagedError) as error:
             why = ("lost", f"its result did not arrive: {error}")
-        self._tell(slot, told, take)  # what fails here, as on a full disk of the store, is no fault of the worker's
+        self._tell(slot, said, take)  # what fails here, as on a full disk of the store, is no fault of the worker's
         if why:
             self._lose(job, take, *why)
             return
         if self._depot is not None and last[0] == "done":
             with suppress(Exception):  # it is here; what is left there only takes room
                 self._depot.drop_results(job.key)
+        if last[0] == "unseen":
+            self._blind.add(slot.node.id)
+            for other in self._slots:
+                other.shared = other.shared and other.node.id not in self._blind
+            self._lose(job, take, "unplaced", f"{slot.node.name} does not see {last[1]}, which will be sent there")
+            return
         if last[0] == "lost":  # inputs did not arrive there, say as its disk is full: others first
             self._suspects[slot.node.id] = time.monotonic() + SUSPECT_SECONDS
         self._ended(job, slot, last, take)
@@ -366,6 +373,8 @@ class Cluster:
             return
         kind, *payload = job.ended[0]
         if kind == "done":
+            for one in job.slots if not job.slots[0].shared else ():
+                one.node.warm.update(data.digest for data in (*job.task.inputs.values(), *job.task.data.values()))
             where = job.slots[0].node.name
             payload[1] = {**payload[1], "host": where, "pace": self._paces.get(where) or 1.0}
         del self._work[job.key]

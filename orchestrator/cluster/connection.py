@@ -17,8 +17,17 @@ from orchestrator.cluster.slot import report
 
 
 def connect(workers: int | None = None) -> None:
-    """Join the cluster that RAY_ADDRESS names, else start one on this machine, of so many CPUs."""
+    """Join the cluster that RAY_ADDRESS names, else start one on this machine, of so many CPUs.
+
+    ValueError where that is to be joined without a word about tokens: who reaches a Ray port runs code there.
+    """
     local = "RAY_ADDRESS" not in os.environ
+    if not local and os.environ.get("RAY_AUTH_MODE", "").lower() not in ("token", "disabled"):
+        raise ValueError(
+            "RAY_ADDRESS: expected RAY_AUTH_MODE=token, too, and the cluster's token by RAY_AUTH_TOKEN_PATH or "
+            "RAY_AUTH_TOKEN (infra/ray/run sets them), or RAY_AUTH_MODE=disabled for a cluster that has none, got "
+            f"{os.environ.get('RAY_AUTH_MODE') or 'nothing'}"
+        )
     on_terminate = signal.getsignal(signal.SIGTERM)
     ray.init(
         address="local" if local else None,  # else Ray joins whatever runs on this machine

@@ -14,14 +14,17 @@ from typing import Any
 
 import ray
 
+from orchestrator.attempt import attempt, clear_attempts
 from orchestrator.cache import Cache, Hold
 from orchestrator.depot import Depot, Shelf
-from orchestrator.executor import attempt, clear_attempts
 from orchestrator.gang import free_meeting
 from orchestrator.jobs import Data
 from orchestrator.listing import Listing, Source
 from orchestrator.pace import pace
 from orchestrator.work import Task
+
+PRINT = 1 << 20  # bytes of what a task printed that are said at once
+Said = tuple[int, list[tuple[Any, ...]]]  # the number of the first event, and events: (kind, *payload)
 
 
 class Slot:
@@ -32,7 +35,9 @@ class Slot:
         if not gpus:
             os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray leaves it unset, and the job would see them all
         clear_attempts()
-        self._events: list[tuple[Any, ...]] = []
+        self._events: list[tuple[Any, ...]] = []  # of which it is not known that the driver heard them
+        self._first = 0  # the number of the first of them, over the life of the slot
+        self._said = 0  # the number of the first that was never said
         self._lock = threading.Lock()
         self._printed = tempfile.TemporaryFile("w+b")  # noqa: SIM115  # open as long as the process lives
         for descriptor in (1, 2):
@@ -51,20 +56,31 @@ class Slot:
         """Where the processes of a job can meet at this one."""
         return free_meeting(ray.util.get_node_ip_address())
 
-    def run(self, task: Task, remote: tuple[str, ...], source: Any) -> tuple[list[tuple[Any, ...]], tuple[Any, ...]]:
-        """Do the task -> (what was not yet told, (kind, *payload) of the last event).
+    def run(self, task: Task, remote: tuple[str, ...], source: Any) -> tuple[Said, tuple[Any, ...]]:
+        """Do the task -> (what the driver may not have heard, see `poll`; (kind, *payload) of the last event).
 
-        remote: digests of the inputs that are not seen here. source: the shelf's actor, or the URL of a depot.
+        remote: digests of the inputs that are not seen here. source: the shelf's actor, or the URL of a depot. A last
+        event "unseen" says that another input is not seen here, either.
         """
+        try:
+            last = self._do(task, remote, source)
+            return self._rest(), last
+        finally:
+            os.ftruncate(self._printed.fileno(), 0)  # what the next task prints is its own
+            os.lseek(self._printed.fileno(), 0, os.SEEK_SET)
+            self._read = 0
+
+    def _do(self, task: Task, remote: tuple[str, ...], source: Any) -> tuple[Any, ...]:
         if not remote:
-            last = attempt(task, self._emit)
-            return self.poll(), last
+            inputs = (*task.inputs.values(), *task.data.values())
+            unseen = next((one.path for one in inputs if not one.path.exists()), None)
+            return attempt(task, self._emit) if unseen is None else ("unseen", str(unseen))
         depot = Depot(source) if isinstance(source, str) else None
         with Cache.here().hold() as hold:
             try:
                 task = _with(task, remote, hold, depot or _Remote(source))
             except Exception as error:
-                return self.poll(), ("lost", f"inputs did not arrive: {type(error).__name__}: {error}")
+                return "lost", f"inputs did not arrive: {type(error).__name__}: {error}"
             last = attempt(task, self._emit)
         if last[0] == "done":
             contents, facts = last[1:]
@@ -74,20 +90,40 @@ class Slot:
                 depot.put_result(task.key, name, contents)
                 contents = name
             last = ("done", contents, facts)
-        return self.poll(), last
+        return last
 
-    def poll(self) -> list[tuple[Any, ...]]:
-        """What happened since the last call: (kind, *payload), ..."""
+    def poll(self, heard: int) -> Said:
+        """(number of the first event, events): what happened from the one of the number `heard` on.
+
+        What is before it the driver has, and is forgotten here; an answer that does not arrive loses nothing.
+        """
         with self._lock:
-            events, self._events = self._events, []
-            sys.stdout.flush()
-            printed = os.pread(self._printed.fileno(), 1 << 20, self._read)
-            self._read += len(printed)
-        return [*events, ("log", printed.decode(errors="replace"))] if printed else events
+            self._take_print()
+            known = max(0, heard - self._first)
+            del self._events[:known]
+            self._first += known
+            self._said = self._first + len(self._events)
+            return self._first, list(self._events)
+
+    def _rest(self) -> Said:
+        """All that the driver may not have heard."""
+        with self._lock:
+            while self._take_print():
+                pass
+            return self._first, list(self._events)
+
+    def _take_print(self) -> bool:
+        sys.stdout.flush()
+        printed = os.pread(self._printed.fileno(), PRINT, self._read)
+        self._read += len(printed)
+        if printed:
+            self._events.append(("log", printed.decode(errors="replace")))
+        return bool(printed)
 
     def _emit(self, *event: Any) -> None:
         with self._lock:
-            if event[0] == "progress" and self._events and self._events[-1][0] == "progress":
+            unsaid = self._first + len(self._events) > self._said
+            if event[0] == "progress" and unsaid and self._events[-1][0] == "progress":
                 self._events.pop()  # only the newest matters
             self._events.append(event)
 

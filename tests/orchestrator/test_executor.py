@@ -87,7 +87,7 @@ def test_a_gpu_that_is_too_full_is_shared_with_fewer(tmp_path):
 
     def outcome(label, node, resources, lanes):
         enough = resources.gpus >= 1 if label == "training" else lanes <= 8
-        return DONE if enough else ("memory", ("out of memory",))
+        return DONE if enough else ("memory", ("out of memory", "gpu"))
 
     training = Job("train", "training", {}, resources=Resources(gpus=0.25))
     tracking = Job("track", "tracking", {}, resources=Resources(gpus=0.25))
@@ -166,3 +166,50 @@ def test_a_damaged_checkpoint_is_left_aside(tmp_path):
     assert store.checkpoint("key") == b"state 2"
     kept[0].write_bytes(b"")
     assert store.checkpoint("key") is None
+
+
+def test_out_of_the_hosts_memory_a_job_is_tried_where_more_is_left_then_alone(tmp_path):
+    """A training that runs out of the host's memory is tried with twice as much reserved, and at last by itself."""
+    seen = []
+
+    def outcome(label, node, resources, lanes):
+        seen.append((resources.memory, resources.alone))
+        return DONE if resources.alone else ("memory", ("out of memory", "host"))
+
+    executor, _ = run(tmp_path, Scripted(outcome), Job("train", "job", {}, resources=Resources(memory=GB)))
+    assert not executor.failures
+    assert seen == [(GB, False), (2 * GB, False), (4 * GB, True)]
+
+
+def test_who_needs_much_is_waited_for(tmp_path, monkeypatch):
+    """A job that finds no room because small ones take whatever gets free is started once it was overtaken for long."""
+    now = [0.0]
+    monkeypatch.setattr("orchestrator.executor.time.monotonic", lambda: now[0])
+    began: list[str] = []
+
+    class Two(Scripted):
+        """Two places, given back one at a time; a job of two processes needs both."""
+
+        def __init__(self):
+            self.running = []
+
+        def room(self, resources, avoid):
+            return len(self.running) + resources.processes <= 2
+
+        def start(self, key, task, resources, avoid):
+            began.append(task.label)
+            self.running.append(key)
+
+        def wait(self, timeout, take):
+            now[0] += 30.0
+            if self.running:
+                take(Event(self.running.pop(0), *DONE))
+
+    small = [Job("nothing", f"small {i}", {"i": i}) for i in range(20)]
+    first = Job("nothing", "first", {"i": -1})
+    large = Job("nothing", "large", {}, resources=Resources(processes=2))
+    costs = {large.key: 50.0, first.key: 100.0}
+    executor = Executor(Store(tmp_path / "store"), Two(), [], tmp_path / "logs")
+    executor.run([first, large, *small], costs, {})
+    assert not executor.failures
+    assert began.index("large") == 6  # after four times 30 s, in which five small ones overtook it

@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 import pytest
 import torch
 
-from orchestrator import executor, lineage
+from orchestrator import lineage
+from orchestrator.attempt import attempt
 from orchestrator.gang import cause, free_meeting, run_together
 from orchestrator.work import Task
 
@@ -107,8 +108,8 @@ def weights(outcome):
 def test_the_whole_job_by_two_processes_is_that_by_one(task):
     """Curves, progress, files and what was printed are; and it goes on from a checkpoint, bit for bit."""
     alone, both, later = Heard(), Heard(), Heard()
-    one = executor.attempt(task(1), alone)
-    two = run_together(task(), both, executor.attempt)
+    one = attempt(task(1), alone)
+    two = run_together(task(), both, attempt)
     assert one[0] == two[0] == "done", (one, two)
     assert sorted(two[1]) == sorted(one[1]) == ["learnt_from.json", "weights.pt"]
     for name, weight in weights(one).items():
@@ -118,7 +119,7 @@ def test_the_whole_job_by_two_processes_is_that_by_one(task):
     assert [event for event in both if event[0] == "progress"] == [event for event in alone if event[0] == "progress"]
     assert ("log", "learning\n") in both
     half = next(content for kind, *rest in both if kind == "checkpoint" for step, content in [rest] if step == 3)
-    resumed = run_together(replace(task(), checkpoint=half), later, executor.attempt)
+    resumed = run_together(replace(task(), checkpoint=half), later, attempt)
     assert later.curve() == both.curve()[3:]
     assert all(torch.equal(weight, weights(two)[name]) for name, weight in weights(resumed).items())
 
@@ -127,7 +128,7 @@ def test_the_whole_job_by_two_processes_is_that_by_one(task):
 def test_the_error_of_any_process_is_the_jobs(task):
     """Not what follows from it in the others, which are ended."""
     began = time.monotonic()
-    kind, message, trace = run_together(task(fault="bug"), Heard(), executor.attempt)
+    kind, message, trace = run_together(task(fault="bug"), Heard(), attempt)
     assert (kind, message) == ("error", "ValueError: expected no bug")
     assert "twins.py" in trace
     assert time.monotonic() - began < 60
@@ -136,7 +137,7 @@ def test_the_error_of_any_process_is_the_jobs(task):
 @pytest.mark.slow
 def test_a_job_one_of_whose_processes_is_killed_is_lost(task):
     """It may be tried again, as if a worker had died; the first process does not wait for the other for ever."""
-    kind, message = run_together(task(fault="dead"), Heard(), executor.attempt)
+    kind, message = run_together(task(fault="dead"), Heard(), attempt)
     assert (kind, message) == ("lost", "process 1 of 2 died (exit code -9)")
 
 
@@ -146,9 +147,10 @@ def test_processes_die_with_the_one_that_started_them(task, project):
     script = """
         from pathlib import Path
         import pickle, sys
-        from orchestrator import executor, gang
+        from orchestrator import gang
+        from orchestrator.attempt import attempt
         if __name__ == "__main__":
-            gang.run_together(pickle.loads(Path("task").read_bytes()), print, executor.attempt)
+            gang.run_together(pickle.loads(Path("task").read_bytes()), print, attempt)
     """
     import pickle
 
