@@ -61,9 +61,7 @@ def write(points: Sequence[Point], bound: float, note: str, path: Path) -> list[
         gpus = [point.gpus for point in points]
         work = points[0].seconds * gpus[0]
         axes.plot(gpus, [point.seconds / per for point in points], "o-", color=COLOURS[0], label="forecast")
-        axes.plot(
-            gpus, [work / per / n for n in gpus], ":", color=COLOURS[6], label="if it were divisible"
-        )
+        axes.plot(gpus, [work / per / n for n in gpus], ":", color=COLOURS[6], label="if it were divisible")
         axes.axhline(bound / per, color=COLOURS[1], linestyle="--", label="no less on any number")
         axes.set_xscale("log", base=2)
         axes.set_yscale("log")
