@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import threading
 import uuid
 from collections.abc import Mapping
@@ -72,12 +73,12 @@ class Shelf:
 
 
 class Depot:
-    """A folder that all nodes see, or a URL of fsspec: s3://bucket/prefix."""
+    """A folder that all nodes see, or a URL of fsspec: s3://bucket/prefix. name: the URL without user and password."""
 
     def __init__(self, url: str) -> None:
         import fsspec  # not needed where nothing is shared
 
-        self.url = url
+        self.url, self.name = url, re.sub(r"//[^/]*@", "//", url)
         self._files, self._root = fsspec.core.url_to_fs(url)
         self._local = "file" in self._files.protocol
         self._manifests: dict[str, dict[str, Any]] = {}
@@ -98,12 +99,12 @@ class Depot:
     def listing(self, digest: str) -> Listing:
         manifest = self._manifest(digest)
         if manifest is None:
-            raise FileNotFoundError(f"{self.url}: expected {digest}, found no listing of it")
+            raise FileNotFoundError(f"{self.name}: expected {digest}, found no listing of it")
         return Listing.from_json(manifest["files"])
 
     def chunk(self, digest: str, name: str, offset: int, length: int) -> bytes:
         if name not in self.listing(digest).files:
-            raise FileNotFoundError(f"{self.url}: {digest}: expected a file that is listed, got {name!r}")
+            raise FileNotFoundError(f"{self.name}: {digest}: expected a file that is listed, got {name!r}")
         copy = self._manifests[digest]["copy"]
         content: bytes = self._files.cat_file(f"{self._root}/inputs/{digest}/{copy}/{name}", offset, offset + length)
         return content
@@ -135,12 +136,12 @@ class Depot:
         """The files of an attempt. FileNotFoundError where they are not whole, DamagedError where they are damaged."""
         manifest = self._read(f"results/{key}/{attempt}.json")
         if manifest is None:
-            raise FileNotFoundError(f"{self.url}: expected the result {key}/{attempt}, found no listing of it")
+            raise FileNotFoundError(f"{self.name}: expected the result {key}/{attempt}, found no listing of it")
         contents = {}
         for name, (size, sha256) in Listing.from_json(manifest["files"]).files.items():
             content = self._files.cat_file(f"{self._root}/results/{key}/{attempt}/{name}")
             if hashlib.sha256(content).hexdigest() != sha256:
-                raise DamagedError(f"{self.url}: result {key}/{attempt}: expected {name} as listed ({size} bytes)")
+                raise DamagedError(f"{self.name}: result {key}/{attempt}: expected {name} as listed ({size} bytes)")
             contents[name] = content
         return contents
 

@@ -149,13 +149,16 @@ def gc(
     keep_days: Annotated[float, typer.Option(min=0, help="Keep what is younger than so many days.")] = 7.0,
     checkpoints: Annotated[bool, typer.Option("--checkpoints", help="Those of jobs no longer planned, too.")] = False,
     without: Annotated[list[str] | None, typer.Option(help="Do not ask this branch, tag or stash.")] = None,
+    remotes: Annotated[
+        bool, typer.Option("--remotes", help="Ask remote-tracking branches, too: that runs the code of whoever pushed.")
+    ] = False,
     project: Annotated[
         list[Path] | None, typer.Option(help="Folder of another project that uses this store (may be repeated).")
     ] = None,
 ) -> None:
     """Find finished jobs that no branch, tag, stash, search or result reaches, and old logs; --apply deletes them."""
     from orchestrator.garbage import delete, find
-    from orchestrator.reach import wanted
+    from orchestrator.reach import commits, wanted
     from orchestrator.store import Store
 
     if apply and "TRACKMEET_STORE" in os.environ and project is None:
@@ -169,11 +172,14 @@ def gc(
     def look() -> Garbage:
         trees: list[Wanted] = []
         for one in projects:
-            for tree in wanted(one.root, without or ()):
+            for tree in wanted(one.root, without or (), remotes):
                 print(
                     f"asked   {tree.name}: {f'cannot be planned: {tree.problem}' if tree.problem else len(tree.keys)}"
                 )
                 trees.append(tree)
+            unasked = 0 if remotes else len(commits(one.root, remotes=True).keys() - commits(one.root).keys())
+            if unasked:
+                print(f"not asked: {unasked} commits that only remote-tracking branches have; --remotes asks them")
         garbage = find(store, projects, trees, keep_days, checkpoints)
         _print_garbage(garbage)
         return garbage

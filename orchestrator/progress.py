@@ -6,8 +6,8 @@ import os
 import socket
 import sys
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +22,7 @@ from orchestrator.jobs import Job
 EXPECTED = {"train": 60.0, "extract": 5.0, "track": 8.0, "score": 0.3, "speed": 5.0, "nothing": 0.0}
 
 SAID = 5  # how many of the newest messages the status file has
+KEPT = 1000  # and how many are kept for a display, which shows them as they come
 SILENT = 30.0  # seconds after which a run on another machine that writes no status counts as dead
 
 
@@ -35,6 +36,7 @@ class _Running:
     total: int = 0
     begun: int | None = None  # how much was done when it first said so: a resumed job does not begin at 0
     loss: float | None = None
+    expected: float = 0.0  # seconds
 
     def seconds_left(self, now: float) -> float | None:
         """By its own pace so far; None if it has none yet."""
@@ -47,7 +49,8 @@ class _Running:
 class Board(Observer):
     """An observer of the executor that keeps the score: jobs done, running, waiting, failed, and the ETA.
 
-    seconds: expected seconds of a job by key. status: the file that `trackmeet status` reads.
+    seconds: expected seconds of a job by key. status: the file that `trackmeet status` reads. messages: the newest.
+    said: how many there were in all.
     """
 
     jobs: list[Job]
@@ -59,16 +62,26 @@ class Board(Observer):
     done: int = 0
     failures: list[dict[str, str]] = field(default_factory=list)
     retries: int = 0
-    messages: list[str] = field(default_factory=list)
+    messages: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT))
+    said: int = 0
     _took: float = 0.0  # seconds, by all that are done, which were expected to take so many
     _expected: float = 0.0
-    _over: set[str] = field(default_factory=set)
+    _left: float = 0.0  # expected seconds of all that are neither done nor failed
     _written: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._left = sum(self._seconds(job) for job in self.jobs)
+
+    def add(self, jobs: Iterable[Job]) -> None:
+        """More are to be run."""
+        for job in jobs:
+            self.jobs.append(job)
+            self._left += self._seconds(job)
 
     # Observer.
 
     def started(self, job: Job, where: str) -> None:
-        self.running[job.key] = _Running(job.label, job.kind, time.time(), where)
+        self.running[job.key] = _Running(job.label, job.kind, time.time(), where, expected=self._seconds(job))
 
     def progress(self, job: Job, done: int, total: int) -> None:
         if job.key in self.running:
@@ -86,25 +99,30 @@ class Board(Observer):
         self.done += 1
         took = time.time() - running.since if running else 0.0
         self._took += took
-        self._expected += self._seconds(job.key, job.kind)
-        self._over.add(job.key)
+        self._expected += self._seconds(job)
+        self._left -= self._seconds(job)
         loss = f", loss {running.loss:.4g}" if running and running.loss is not None else ""
-        self.messages.append(f"done    {job.label} ({_span(took)}{loss})")
+        self._say(f"done    {job.label} ({_span(took)}{loss})")
 
     def failed(self, job: Job, message: str) -> None:
         self.running.pop(job.key, None)
         self.failures.append({"label": job.label, "message": message})
+        self._left -= self._seconds(job)
         if not message.startswith(FOLLOWS):
-            self.messages.append(f"FAILED  {job.label}: {message}")
+            self._say(f"FAILED  {job.label}: {message}")
 
     def retried(self, job: Job, message: str) -> None:
         self.running.pop(job.key, None)
         self.retries += 1
-        self.messages.append(f"again   {job.label}: {message}")
+        self._say(f"again   {job.label}: {message}")
 
     def tick(self) -> None:
         if time.time() - self._written > 1.0:
             self.write("running")
+
+    def _say(self, message: str) -> None:
+        self.messages.append(message)
+        self.said += 1
 
     # What it knows.
 
@@ -117,16 +135,16 @@ class Board(Observer):
         """Seconds to go, by what jobs were expected to take, how much longer they did, and how far the running are."""
         now, left = time.time(), 0.0
         longer = self._took / self._expected if self._expected else 1.0
-        for key, row in self.running.items():
+        running = list(self.running.values())  # at once: the live view asks from a thread of its own
+        for row in running:
             by_pace = row.seconds_left(now)
-            left += max(0.0, longer * self._seconds(key, row.kind) - (now - row.since)) if by_pace is None else by_pace
-        over = {row["label"] for row in self.failures}
-        waiting = (job for job in self.jobs if job.key not in self.running and job.key not in self._over)
-        left += longer * sum(self._seconds(job.key, job.kind) for job in waiting if job.label not in over)
-        return left / max(1, len(self.running))
+            left += max(0.0, longer * row.expected - (now - row.since)) if by_pace is None else by_pace
+        if self.waiting > 0:
+            left += longer * max(0.0, self._left - sum(row.expected for row in running))
+        return left / max(1, len(running))
 
-    def _seconds(self, key: str, kind: str) -> float:
-        return self.seconds.get(key, EXPECTED[kind])
+    def _seconds(self, job: Job) -> float:
+        return self.seconds.get(job.key, EXPECTED[job.kind])
 
     def write(self, state: Literal["running", "finished", "failed", "interrupted"]) -> None:
         """Put the state into the status file."""
@@ -146,7 +164,7 @@ class Board(Observer):
                 "running": [vars(row) for row in self.running.values()],
                 "failures": self.failures,
                 "retries": self.retries,
-                "messages": self.messages[-SAID:],
+                "messages": list(self.messages)[-SAID:],
                 "eta": self.eta(),
             },
         )
@@ -213,9 +231,10 @@ class Display(Observer):
 
     def show(self) -> None:
         """Print what is new."""
-        for message in self.board.messages[self._said :]:
+        new = self.board.said - self._said
+        for message in list(self.board.messages)[-new:] if new else ():
             self.console.print(message, markup=False, soft_wrap=True)
-        self._said = len(self.board.messages)
+        self._said = self.board.said
         if self._live is None and time.time() - self._last > self.PLAIN_SECONDS:
             self._last = time.time()
             losses = [f"{row.label} {_share(row)}" for row in self.board.running.values()]

@@ -1,5 +1,7 @@
 """Which jobs the trees of a project plan: the working tree, and the commits that branches, tags, stashes, ... name.
 
+To ask a tree is to run its code: of what others push, which lies in remote-tracking branches, only where that is said.
+
 A job's key depends on code and data, so only a tree's own code can say what its jobs are: each is asked by
 `python -m orchestrator keys`, in a folder of its own with the code of that commit and the data that DVC has of it.
 Nothing of the working tree is touched.
@@ -28,6 +30,7 @@ from orchestrator.paths import Paths
 from orchestrator.plan import Sources, extraction, extractor_trial, plan
 from trackers.benchmarks.collection import Collection
 
+OWN = ("refs/heads", "refs/tags", "refs/exps")  # where git and DVC keep what this repository names itself
 ABSENT = "absent"  # the digest of data that is not there
 MADE = (
     "sequences",
@@ -50,13 +53,14 @@ class Wanted:
     problem: str = ""
 
 
-def wanted(root: Path, left_out: Iterable[str] = ()) -> Iterator[Wanted]:
+def wanted(root: Path, left_out: Iterable[str] = (), remotes: bool = False) -> Iterator[Wanted]:
     """What each tree of the project at `root` plans. left_out: names of branches, tags, ... not to ask.
 
+    remotes: ask remote-tracking branches, too, and whatever else was fetched.
     Raises ValueError for a name that there is not.
     """
     yield ask("the working tree", root)
-    named, lender = commits(root), _Lender(root.resolve())
+    named, lender = commits(root, remotes), _Lender(root.resolve())
     known = {name for names in named.values() for name in names}
     for name in left_out:
         if name not in known:
@@ -83,10 +87,14 @@ def ask(name: str, tree: Path) -> Wanted:
         return Wanted(name, problem=str(error))
 
 
-def commits(root: Path) -> dict[str, list[str]]:
-    """{commit: its names}: HEAD, local and remote branches, tags, experiments of DVC, stashes; {} outside git."""
+def commits(root: Path, remotes: bool = False) -> dict[str, list[str]]:
+    """{commit: its names}: HEAD, local branches, tags, experiments of DVC, stashes; {} outside git.
+
+    remotes: remote-tracking branches, too, and all other references.
+    """
     found: dict[str, list[str]] = {}
-    named = _git(root, "for-each-ref", "--format=%(objectname)|%(*objectname)|%(refname:short)").splitlines()
+    places = () if remotes else OWN
+    named = _git(root, "for-each-ref", "--format=%(objectname)|%(*objectname)|%(refname:short)", *places).splitlines()
     named += _git(root, "stash", "list", "--format=%H||%gd").splitlines()
     head = _git(root, "rev-parse", "--verify", "--quiet", "HEAD").strip()
     for line in [f"{head}||HEAD", *named] if head else named:
@@ -106,7 +114,7 @@ def _ask_commit(name: str, commit: str, lender: _Lender) -> Wanted:
                 check=True,
             )
             with tarfile.open(fileobj=BytesIO(archive.stdout)) as packed:
-                packed.extractall(folder, filter="tar")
+                packed.extractall(folder, filter="data")  # refuses links that lead out of the folder
             lender.lend(Path(folder))
         except (OSError, subprocess.SubprocessError, tarfile.TarError) as error:
             said = getattr(error, "stderr", None) or str(error)

@@ -197,7 +197,7 @@ def kind(name: str, arguments: Mapping[str, Any]) -> Kind:
     return _kind(name, json.dumps({key: value for key, value in arguments.items() if key not in APART}))
 
 
-@lru_cache(maxsize=100_000)
+@lru_cache(maxsize=4096)  # the arguments are texts of kB
 def _kind(name: str, arguments: str) -> Kind:
     """Jobs of all seeds share one."""
     given = _plain(json.loads(arguments))

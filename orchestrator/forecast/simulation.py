@@ -148,11 +148,14 @@ class _Room:
         self.workers = [[0] * len(nodes) for _ in shapes]
 
     def fits(self, shape: int, n: int) -> bool:
-        """Whether one process of this shape has room on this node."""
+        """Whether one process of this shape has room on this node.
+
+        One that needs more memory than the whole node has is let in where nothing else is: its figure may be wrong.
+        """
         need = self.shapes[shape]
         if self.closed[n] or (need.alone and self.running[n]):
             return False
-        if self.cpus[n] < need.cpus or self.memory[n] < need.memory:
+        if self.cpus[n] < need.cpus or (self.running[n] and self.memory[n] < need.memory):
             return False
         if not need.gpus:
             return True

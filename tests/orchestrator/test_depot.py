@@ -113,6 +113,15 @@ def test_a_depot_shows_nothing_half(folder, tmp_path, url, monkeypatch):
     assert read(tmp_path / "one") == CONTENTS
 
 
+def test_no_message_tells_a_password():
+    """What a depot says of itself leaves out the user and the password of its URL."""
+    name = uuid.uuid4().hex
+    with pytest.raises(FileNotFoundError) as error:
+        Depot(f"memory://user:p@ss@{name}/inputs").listing("1")
+    assert str(error.value).startswith(f"memory://{name}/inputs: ")
+    assert "p@ss" not in str(error.value)
+
+
 def test_results_wait_in_the_depot_for_the_driver(url):
     """Each attempt leaves its own; the driver takes one, damage is noticed, and all of a job go together."""
     left, driver = Depot(url), Depot(url)

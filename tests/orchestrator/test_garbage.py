@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from orchestrator import files, garbage
+from orchestrator import files, garbage, reach
 from orchestrator.conduct import conduct, look
 from orchestrator.garbage import delete, find
 from orchestrator.jobs import Job
@@ -156,6 +156,34 @@ def test_commits_are_found_by_all_their_names(tmp_path):
     assert [sorted(names)[-1] for names in found] == ["stash@{0}", "v1"]
     assert sorted(found[1]) == ["HEAD", "main", "v1"]
     assert commits(tmp_path / "nowhere") == {}
+
+
+def test_code_that_others_pushed_is_asked_only_on_request(tmp_path, monkeypatch):
+    """Commits that only remote-tracking branches or fetched requests name are asked, which runs them, on request."""
+    asked = []
+    monkeypatch.setattr(reach, "ask", lambda name, tree: asked.append(name) or Wanted(name))
+    git(tmp_path, "init", "-b", "main")
+    for name in ("own", "theirs"):
+        git(tmp_path, "commit", "--allow-empty", "-m", name)
+    git(tmp_path, "update-ref", "refs/remotes/origin/main", "HEAD")
+    git(tmp_path, "update-ref", "refs/pull/1/head", "HEAD")
+    git(tmp_path, "update-ref", "refs/exps/ab/cd/tuned", "HEAD~")
+    git(tmp_path, "reset", "--hard", "HEAD~")
+    list(wanted(tmp_path))
+    assert [sorted(name.split(", ")) for name in asked[1:]] == [["HEAD", "exps/ab/cd/tuned", "main"]]
+    del asked[:]
+    list(wanted(tmp_path, remotes=True))
+    assert sorted(asked[-1].split(", ")) == ["origin/main", "pull/1/head"]
+
+
+def test_a_commit_cannot_reach_out_of_its_folder(tmp_path, monkeypatch):
+    """A commit with a link that leads out of its tree is not unpacked nor asked, but said to be a problem."""
+    monkeypatch.setattr(reach, "ask", lambda name, tree: Wanted(name))
+    git(tmp_path, "init", "-b", "main")
+    (tmp_path / "build").symlink_to("/")
+    git(tmp_path, "add", "build")
+    git(tmp_path, "commit", "-m", "one")
+    assert "build" in list(wanted(tmp_path))[-1].problem
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator import progress
 from orchestrator.jobs import Job
-from orchestrator.progress import Board, describe, under_way
+from orchestrator.progress import KEPT, Board, Display, describe, under_way
 
 
 @pytest.fixture
@@ -41,6 +41,35 @@ def test_time_to_go_follows_the_pace_of_what_runs(tmp_path, clock):
     clock.now += 6
     board.progress(second, 3, 4)
     assert board.eta() == pytest.approx(6 / 3 * 1 + 10)
+
+
+def test_time_to_go_counts_what_is_neither_done_nor_failed(tmp_path, clock):
+    """Jobs that wait count as long as expected, those that came later too; done and failed ones count nothing."""
+    one, two, three, late = jobs(4)
+    expected = dict(zip((job.key for job in (one, two, three, late)), (10.0, 20.0, 40.0, 80.0), strict=True))
+    board = Board([one, two, three], 0, expected, tmp_path / "status.json")
+    assert board.eta() == 70
+    board.add([late])
+    board.failed(three, "ValueError: expected x")
+    board.started(one, "here")
+    clock.now += 20
+    board.finished(one)  # twice as long as expected
+    assert (board.waiting, board.eta()) == (2, 2 * (20 + 80))
+    for job in (two, late):
+        board.failed(job, "")
+    assert board.eta() == 0
+
+
+def test_a_display_prints_each_message_though_few_are_kept(tmp_path, capsys):
+    """A board keeps the newest messages alone, and a display that hears of each job prints them all, in order."""
+    many = jobs(KEPT + 5)
+    board = Board(many, 0, {}, tmp_path / "status.json")
+    with Display(board) as display:
+        for job in many:
+            for observer in (board, display):
+                observer.retried(job, "why")
+    assert len(board.messages) == KEPT
+    assert capsys.readouterr().out.splitlines() == [f"again   job {i}: why" for i in range(len(many))]
 
 
 def test_a_resumed_job_is_not_credited_with_what_it_found_done(tmp_path, clock):

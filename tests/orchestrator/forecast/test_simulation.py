@@ -90,6 +90,12 @@ def test_declared_memory_is_room_like_any_other():
     assert play(jobs, Node("n", 4, memory=12))[0].makespan == 1
 
 
+def test_a_job_of_more_memory_than_a_node_has_runs_there_alone():
+    """As the executor does: what needs more memory than any node has is let in where nothing else runs."""
+    jobs = [(job("big", memory=30), 2.0), (job("a", memory=1), 1.0), (job("b", memory=1), 1.0)]
+    assert play(jobs, Node("n", 4, memory=10))[1] == {"big": (0, 2), "a": (2, 3), "b": (2, 3)}
+
+
 def test_overheads_are_counted_where_they_arise():
     """The start counts once, a worker once, and each job its own: 5 + 6 + (1 + 0.5) + (1 + 0.5)."""
     assert play([(job("a"), 1), (job("b"), 1)], ONE, overheads=Overheads(5, 6, 0.5))[0].makespan == 14
