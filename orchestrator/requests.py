@@ -32,7 +32,8 @@ class Cancels(Protocol):
 class Requests(Observer):
     """An observer of the executor that hears requests. Raises KeyboardInterrupt in `tick` when the run is to end.
 
-    executor: is set before the run starts. What was asked of an earlier run is forgotten.
+    trials: none of a search, which makes its own as it goes. executor: is set before the run starts.
+    What was asked of an earlier run is forgotten.
     """
 
     folder: Path
@@ -61,6 +62,8 @@ class Requests(Observer):
             _answer(path, self._cancel(words))
 
     def _cancel(self, words: list[str]) -> dict[str, Any]:
+        if not self.trials:
+            return {"problem": "a search can only be ended as a whole: --all"}
         try:
             chosen = [pick(word, self.trials) for word in words]
         except ValueError as error:

@@ -22,12 +22,13 @@ os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # the record i
 os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", "1000")
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
 import orchestrator.cluster  # noqa: F401  # isort: skip  # it says how Ray is to run, before that is imported
+import numpy as np
 import ray
 from ray import tune
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, PopulationBasedTraining, TrialScheduler
 from ray.tune.search import BasicVariantGenerator, ConcurrencyLimiter
 
-from orchestrator.search_journal import Member, Settings
+from orchestrator.search_journal import Member, Settings, population
 from orchestrator.search_space import REDUCTION, Dimension
 
 Algorithm = Literal["random", "grid", "optuna"]
@@ -248,12 +249,7 @@ class Tuning:
         """PBT's members: those of the journal that have not ended go on with their last settings."""
         draws = random.Random(self.seed)
         drawn = [{name: d.draw(draws) for name, d in self.space.items()} for _ in range(self.trials)]
-        points = []
-        for number, settings in enumerate(drawn):
-            member = self.members[number] if number < len(self.members) else None
-            if member is None or member.ended is None:
-                last = member.lineage[-1] if member and member.rungs else settings
-                points.append({**last, MEMBER: number})
+        points = [{**settings, MEMBER: number} for number, settings in population(self.members, drawn)]
         return BasicVariantGenerator(points_to_evaluate=points, max_concurrent=len(points)), len(points)
 
     def _scheduler(self) -> TrialScheduler:
@@ -262,6 +258,9 @@ class Tuning:
                 time_attr=LEVEL, max_t=self.levels[-1], grace_period=self.levels[0], reduction_factor=REDUCTION
             )
         if self.scheduler == "pbt":
+            climbed = sum(len(member.rungs) for member in self.members)
+            random.seed(self.seed + climbed)  # it knows no seed of its own, and draws from these two
+            np.random.seed(self.seed + climbed)  # noqa: NPY002
             return PopulationBasedTraining(
                 time_attr=RUNG,
                 perturbation_interval=1,

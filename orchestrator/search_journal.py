@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -77,14 +78,15 @@ class Journal:
         self._write({"trial": member.number, "lineage": lineage, "score": score})
         return member.rungs[-1]
 
-    def end(self, member: Member, ended: str, message: str = "") -> None:
-        """It goes no further."""
-        self._write({"trial": member.number, "ended": ended, "message": message})
+    def end(self, member: Member, ended: str, message: str = "", final: bool = True) -> None:
+        """It goes no further. final: if not, the file does not say so, and a search that goes on tries it again."""
+        self._write({"trial": member.number, "ended": ended, "message": message}, final)
 
-    def _write(self, line: dict[str, Any]) -> None:
+    def _write(self, line: dict[str, Any], final: bool = True) -> None:
         line = json.loads(json.dumps({**line, "at": time.time_ns() // 1_000_000}))  # as it will be read
-        with self._path.open("a") as file:
-            file.write(json.dumps(line) + "\n")
+        if final:
+            with self._path.open("a") as file:
+                file.write(json.dumps(line) + "\n")
         self._take(line)
 
     def _take(self, line: dict[str, Any]) -> None:
@@ -95,6 +97,19 @@ class Journal:
         else:
             member = self.members[line["trial"]]
             member.ended, member.message, member.at = line["ended"], line["message"], line["at"]
+
+
+def population(members: Sequence[Member], drawn: Sequence[Settings]) -> list[tuple[int, Settings]]:
+    """Who of a population goes on, by number, and with which settings.
+
+    Those members that have not ended, with their last ones; and new ones, with those that were drawn and not begun.
+    """
+    fresh: list[Settings] = json.loads(json.dumps(list(drawn)))  # as members' settings were read
+    for member in members:
+        if member.settings in fresh:
+            fresh.remove(member.settings)
+    own = [(m.number, m.lineage[-1] if m.rungs else m.settings) for m in members[: len(drawn)] if m.ended is None]
+    return own + list(enumerate(fresh[: max(0, len(drawn) - len(members))], len(members)))
 
 
 def _read(path: Path) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,12 +29,14 @@ from orchestrator.plan import Trial
 from orchestrator.progress import Board, Display
 from orchestrator.requests import Requests
 from orchestrator.runs import Point, Record, TrialRun
-from orchestrator.search import Asked, Tuning
 from orchestrator.search_journal import Journal, Member, Rung, Settings
 from orchestrator.search_patch import patch
 from orchestrator.search_plan import Ground, Values
 from orchestrator.store import Store
 from trackers.evaluation.statistics import Estimate, paired_difference
+
+if TYPE_CHECKING:  # it imports ray, for seconds
+    from orchestrator.search import Asked, Tuning
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,12 @@ class Found:
     folder: Path
     others: tuple[str, ...]
     unrecorded: int
+
+    @property
+    def measured(self) -> dict[str, Any]:
+        """On what was held out. gain: [effect, low, high]; None where no sequence has a value of both."""
+        gain = [self.gain.effect, self.gain.low, self.gain.high] if self.gain.n else None
+        return {"best": self.scores[0], "present": self.scores[1], "gain": gain}
 
 
 @dataclass
@@ -91,6 +99,9 @@ class Searching(Observer):
     _members: dict[str, Member] = field(default_factory=dict)  # by Tune's name
     _waiting: list[_Waiting] = field(default_factory=list)
     _final: bool = False
+    _there: set[str] = field(default_factory=set)  # keys of jobs that are in the store: to look costs reading them
+    _handed: set[str] = field(default_factory=set)  # of those that the executor was given
+    _spared: set[str] = field(default_factory=set)  # of those of them that nobody waits for any more
 
     # Source of jobs.
 
@@ -105,12 +116,13 @@ class Searching(Observer):
         for waiting in [waiting for waiting in self._waiting if self._over(waiting)]:
             self._waiting.remove(waiting)
             self._answer(waiting)
+        self._end_spared()
         if not running and not self._waiting:
             if self.tuning.error is not None:
                 raise self.tuning.error
             new += [] if self._final else self._prove()
             self.open = bool(self._waiting)
-        self.board.jobs.extend(new)
+        self.board.add(new)
         return new
 
     def _ask(self, asked: Asked) -> list[Job]:
@@ -156,12 +168,23 @@ class Searching(Observer):
         return member
 
     def _await(self, waiting: _Waiting) -> list[Job]:
+        assert self.executor is not None
         jobs = in_order(job for trial in waiting.trials for job in trial.jobs)
-        todo = [job for job in jobs if not self.store.done(job.key)]
+        todo = [job for job in jobs if not self._done(job.key)]
         waiting.keys = {job.key for job in todo}
         self._waiting.append(waiting)
-        known = {job.key for job in self.board.jobs}
-        return [job for job in todo if job.key not in known]
+        for key in waiting.keys & self._spared:  # somebody wants it after all
+            self._spared.remove(key)
+            if self.executor.failures.pop(key, None) is not None:
+                self._handed.remove(key)
+        new = [job for job in todo if job.key not in self._handed]
+        self._handed |= {job.key for job in new}
+        return new
+
+    def _done(self, key: str) -> bool:
+        if key not in self._there and key not in self._handed and self.store.done(key):
+            self._there.add(key)
+        return key in self._there
 
     def _over(self, waiting: _Waiting) -> bool:
         assert self.executor is not None
@@ -176,7 +199,10 @@ class Searching(Observer):
                 raise ValueError(f"the setting could not be tried on what was held out: {causes[0]}")
             return
         if causes:
-            self._fail(waiting.by, waiting.member, causes[0])
+            own = [text for text in causes if of_its_own(text)]
+            self._fail(waiting.by, waiting.member, (own or causes)[0], final=bool(own))
+            wanted = {key for other in self._waiting for key in other.keys}
+            self._spared |= waiting.keys - wanted - self.executor.failures.keys()
             return
         values = self.ground.values(waiting.trials, self.store)
         if not values:
@@ -188,13 +214,22 @@ class Searching(Observer):
         self.record.metrics(self.key(waiting.member), self._points(rung))
         self.tuning.answer(waiting.by, len(waiting.lineage) - 1, score)
 
-    def _fail(self, by: str, member: Member, message: str) -> None:
-        self._end(member, "FAILED", message)
+    def _fail(self, by: str, member: Member, message: str, final: bool = True) -> None:
+        self._end(member, "FAILED", message, final)
         self.tuning.refuse(by, message)
 
-    def _end(self, member: Member, ended: str, message: str = "") -> None:
+    def _end_spared(self) -> None:
+        """End what was done for failed candidates alone.
+
+        What is still in the executor's queue stays there until it begins: somebody may want it again before.
+        """
+        assert self.executor is not None
+        begun = [key for key in self._spared if key in self.board.running]
+        self.executor.cancel(begun, f"{FOLLOWS}not be done: a candidate of which it was a part failed")
+
+    def _end(self, member: Member, ended: str, message: str = "", final: bool = True) -> None:
         if member.ended is None:
-            self.journal.end(member, ended, message)
+            self.journal.end(member, ended, message, final)
             self.record.finish(self.key(member), member.ended, member.at)  # type: ignore[arg-type]  # one of its words
 
     def _prove(self) -> list[Job]:
@@ -208,6 +243,7 @@ class Searching(Observer):
     # Observer.
 
     def finished(self, job: Job) -> None:
+        self._there.add(job.key)
         for waiting in self._waiting:
             waiting.keys.discard(job.key)
 
@@ -271,6 +307,14 @@ class Searching(Observer):
         return points
 
 
+def of_its_own(message: str) -> bool:
+    """Whether a job failed by an error of its own, as the executor words that.
+
+    Else its nodes died, were slow, or lacked something; another time they may not.
+    """
+    return "(log: " in message and not message.startswith("took longer than ")
+
+
 def search(plea: Plea, options: Options, paths: Paths) -> Found | None:
     """Search, prove the best on what was held out, and write it down; None where it was interrupted.
 
@@ -292,6 +336,8 @@ def search(plea: Plea, options: Options, paths: Paths) -> Found | None:
 
 
 def _tuning(plea: Plea, ground: Ground, options: Options) -> Tuning:
+    from orchestrator.search import Tuning
+
     space = ground.search.dimensions
     levels = ground.search.levels(plea.scheduler, 1 if plea.scheduler == "none" else ground.whole)
     if plea.scheduler != "none" and len(levels) < 2:
@@ -349,8 +395,9 @@ def _carry_out(
 
 def _tell_end(searching: Searching, found: Found) -> None:
     at, name = time.time_ns() // 1_000_000, f"{searching.ground.search.measure}/held out"
-    values = {"best": found.scores[0], "present": found.scores[1], "gain": found.gain.effect}
-    values |= {"gain low": found.gain.low, "gain high": found.gain.high}
+    values = {"best": found.scores[0], "present": found.scores[1]}
+    if found.gain.n:
+        values |= {"gain": found.gain.effect, "gain low": found.gain.low, "gain high": found.gain.high}
     points = [Point(f"{name}/{what}", value, 0, at) for what, value in values.items()]
     searching.record.metrics(searching.key(), points)
     for member in searching.journal.members:
@@ -393,12 +440,7 @@ def _write(searching: Searching, folder: Path, file: Path, seconds: float) -> Fo
             "trials": len(members),
             "failed": sum(member.ended == "FAILED" for member in members),
             "best": {"trial": member.number, "settings": settings, "score": score},
-            "held out": {
-                "sequences": list(ground.held_out),
-                "best": scores[0],
-                "present": scores[1],
-                "gain": [gain.effect, gain.low, gain.high],
-            },
+            "held out": {"sequences": list(ground.held_out), **found.measured},
             "seconds": round(seconds, 1),
         },
     )
@@ -428,13 +470,14 @@ def _gain(best: Values, present: Values) -> Estimate:
 def describe(found: Found, ground: Ground) -> list[str]:
     """What a search found, for people."""
     search, gain = ground.search, found.gain
+    known = f"gain {gain.effect:+.4f}, 95% interval {gain.low:+.4f} to {gain.high:+.4f}"
     better = "" if search.sign > 0 else " (less is better)"
     lines = [
         f"{ground.study.name}/{ground.present.name}: trial {found.best.number} is the best, {search.measure}{better} "
         f"{found.score:.4f} on the validation folds of {ground.on.name}:",
         *(f"  {name}: {value}" for name, value in found.settings.items()),
-        f"on the {gain.n} sequences held out: {found.scores[0]:.4f}, with the present setting {found.scores[1]:.4f}; "
-        f"gain {gain.effect:+.4f}, 95% interval {gain.low:+.4f} to {gain.high:+.4f}",
+        f"on the {gain.n or len(ground.held_out)} sequences held out: {found.scores[0]:.4f}, with the present setting {found.scores[1]:.4f}; "
+        f"{known if gain.n else 'the gain is unknown: no sequence has a value of both'}",
     ]
     if found.others:
         lines.append(f"these take settings from it, and change with it: {', '.join(found.others)}")

@@ -90,6 +90,11 @@ def test_a_wrong_name_ends_nothing(folder, trials):
     assert jobs.ended == {}
 
 
+def test_a_search_ends_as_a_whole(folder):
+    """A search has no trials to be named: asked to end one, it says how all of it is ended."""
+    assert heard(Requests(folder, [], Jobs()), ["trial 3"])["problem"].endswith("only be ended as a whole: --all")
+
+
 def test_the_run_ends_as_by_an_interrupt(folder, trials):
     """A request for the whole run is answered, and ends it as Ctrl-C does."""
     requests = Requests(folder, trials, Jobs())
