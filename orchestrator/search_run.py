@@ -476,8 +476,8 @@ def describe(found: Found, ground: Ground) -> list[str]:
         f"{ground.study.name}/{ground.present.name}: trial {found.best.number} is the best, {search.measure}{better} "
         f"{found.score:.4f} on the validation folds of {ground.on.name}:",
         *(f"  {name}: {value}" for name, value in found.settings.items()),
-        f"on the {gain.n or len(ground.held_out)} sequences held out: {found.scores[0]:.4f}, with the present setting {found.scores[1]:.4f}; "
-        f"{known if gain.n else 'the gain is unknown: no sequence has a value of both'}",
+        f"on the {gain.n or len(ground.held_out)} sequences held out: {found.scores[0]:.4f}, "
+        f"with the present setting {found.scores[1]:.4f}; {known if gain.n else 'the gain is unknown: no sequence has a value of both'}",
     ]
     if found.others:
         lines.append(f"these take settings from it, and change with it: {', '.join(found.others)}")
