@@ -470,14 +470,16 @@ def _gain(best: Values, present: Values) -> Estimate:
 def describe(found: Found, ground: Ground) -> list[str]:
     """What a search found, for people."""
     search, gain = ground.search, found.gain
-    known = f"gain {gain.effect:+.4f}, 95% interval {gain.low:+.4f} to {gain.high:+.4f}"
+    known = "the gain is unknown: no sequence has a value of both"
+    if gain.n:
+        known = f"gain {gain.effect:+.4f}, 95% interval {gain.low:+.4f} to {gain.high:+.4f}"
     better = "" if search.sign > 0 else " (less is better)"
     lines = [
         f"{ground.study.name}/{ground.present.name}: trial {found.best.number} is the best, {search.measure}{better} "
         f"{found.score:.4f} on the validation folds of {ground.on.name}:",
         *(f"  {name}: {value}" for name, value in found.settings.items()),
         f"on the {gain.n or len(ground.held_out)} sequences held out: {found.scores[0]:.4f}, "
-        f"with the present setting {found.scores[1]:.4f}; {known if gain.n else 'the gain is unknown: no sequence has a value of both'}",
+        f"with the present setting {found.scores[1]:.4f}; {known}",
     ]
     if found.others:
         lines.append(f"these take settings from it, and change with it: {', '.join(found.others)}")
