@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import shutil
@@ -9,6 +10,7 @@ import socket
 import tempfile
 import time
 import traceback
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +22,30 @@ ATTEMPT = "trackmeet-attempt-"  # how folders begin in which attempts write, bef
 
 def attempt(task: Task, emit: work.Emit) -> tuple[Any, ...]:
     """Do a task here -> (kind, *payload) of its last event, see `orchestrator.executor.Event`."""
-    with tempfile.TemporaryDirectory(prefix=f"{ATTEMPT}{os.getpid()}-{socket.gethostname()}-") as folder:
-        began = time.perf_counter()
-        memory.reset()
-        try:
-            facts = work.run(task, Path(folder), emit)
-        except Exception as error:
-            whose = _whose_memory(error)
-            if whose:
-                return "memory", f"out of memory: {error}", whose
-            return "error", f"{type(error).__name__}: {error}", traceback.format_exc()
+    folder = _folder(os.getpid())
+    folder.mkdir(exist_ok=True)  # somebody may tidy up between attempts
+    began = time.perf_counter()
+    memory.reset()
+    try:
+        facts = work.run(task, folder, emit)
         took = {"worked": round(time.perf_counter() - began, 4), "host": socket.gethostname(), **memory.peak()}
-        return "done", {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}, {**facts, **took}
+        return "done", {path.name: path.read_bytes() for path in sorted(folder.iterdir())}, {**facts, **took}
+    except Exception as error:
+        whose = _whose_memory(error)
+        if whose:
+            return "memory", f"out of memory: {error}", whose
+        return "error", f"{type(error).__name__}: {error}", traceback.format_exc()
+    finally:
+        for path in folder.iterdir():
+            path.unlink()
+
+
+@cache
+def _folder(process: int) -> Path:
+    """Where this process writes; emptied after each attempt, as making one anew takes longer than many a job."""
+    folder = tempfile.mkdtemp(prefix=f"{ATTEMPT}{process}-{socket.gethostname()}-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 def clear_attempts() -> None:

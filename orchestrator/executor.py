@@ -246,7 +246,8 @@ class Executor:
         now = time.monotonic()
         while waiting := [(heap[0], shape) for shape, heap in self._ready.items() if shape not in full]:
             (_, key), shape = min(waiting, key=lambda entry: entry[0])
-            if key not in self._unfinished:  # it failed while it waited
+            under_way = key in self._running or any(key == done[0].job.key for done in self._done)
+            if key not in self._unfinished or under_way:  # it failed while it waited, and may have come again
                 self._take_from(shape)
                 continue
             try:

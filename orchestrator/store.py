@@ -3,7 +3,7 @@
     <store>/lock                      held by the one driver that may write
     <store>/done/ab/<key>/            a finished job: its files and, last, manifest.json
     <store>/checkpoints/<key>/        what an unfinished job goes on from: the newest checkpoint, its curve
-    <store>/last/<label>.json         what the job of that label last depended on, and took: why it runs again
+    <store>/last/<label>.json         the manifest of the last job of that label: why it runs again, how long it takes
 
 A result is written under tmp/ and published by one rename; presence of the manifest means done.
 The manifest holds every file's hash, so damage is noticed and the job done again.
@@ -74,13 +74,13 @@ class Store:
 
     def publish(self, job: Job, contents: Mapping[str, bytes], facts: Mapping[str, Any]) -> None:
         """Put a finished job in its place, whole. facts: what else to remember (seconds, versions)."""
-        temporary = self.root / "tmp" / f"{job.key}.{uuid.uuid4().hex[:8]}"
-        temporary.mkdir(parents=True)
+        temporary = f"{self.root}/tmp/{job.key}.{uuid.uuid4().hex[:8]}"  # no Path: it takes longer than what it names
+        os.makedirs(temporary)  # noqa: PTH103
         try:
             for name, content in contents.items():
                 if Path(name).name != name or name in ("..", MANIFEST):
                     raise ValueError(f"job {job.label}: expected plain file names as results, got {name!r}")
-                (temporary / name).write_bytes(content)
+                Path(temporary, name).write_bytes(content)
             manifest = {
                 **facts,
                 "label": job.label,
@@ -88,17 +88,33 @@ class Store:
                 "files": {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()},
                 "finished": time.time(),
             }
-            (temporary / MANIFEST).write_text(_compact(manifest))  # the folder appears whole, by its own rename
-            place = self.folder(job.key)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            if place.exists():  # damaged, or published by an attempt that was thought lost
-                shutil.rmtree(place)
-            temporary.replace(place)
+            with open(f"{temporary}/{MANIFEST}", "w") as file:  # noqa: PTH123
+                file.write(_compact(manifest))  # the folder appears whole, by its own rename
+            place = str(self.folder(job.key))
+            try:
+                os.rename(temporary, place)  # noqa: PTH104
+            except OSError:  # the first of its kind; or damaged, or published by an attempt that was thought lost
+                Path(place).parent.mkdir(parents=True, exist_ok=True)
+                shutil.rmtree(place, ignore_errors=True)
+                os.rename(temporary, place)  # noqa: PTH104
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
-        files.write_bytes(self._last(job.label), _compact({**job.identity(), "took": dict(facts)}).encode())
-        shutil.rmtree(self._checkpoints(job.key), ignore_errors=True)
+        self._remember(job)
+        if self._checkpoints(job.key).exists():
+            shutil.rmtree(self._checkpoints(job.key), ignore_errors=True)
+
+    def _remember(self, job: Job) -> None:
+        """Keep the manifest under the job's label, too: the same file, which stays when the job's folder goes."""
+        last, manifest = self._last(job.label), self.folder(job.key) / MANIFEST
+        last.unlink(missing_ok=True)
+        try:
+            os.link(manifest, last)
+        except FileNotFoundError:  # the first of all
+            last.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(manifest, last)
+        except OSError:  # a file system without links
+            shutil.copyfile(manifest, last)
 
     # Checkpoints: of a job that is not finished.
 
@@ -156,8 +172,8 @@ class Store:
     def took(self, label: str) -> dict[str, Any] | None:
         """What the last finished job of this label took: "seconds", "memory", ...; None where there was none."""
         try:
-            return json.loads(self._last(label).read_text())["took"]
-        except (OSError, ValueError, KeyError):
+            return as_manifest(json.loads(self._last(label).read_text()))
+        except (OSError, ValueError):
             return None
 
     def _last(self, label: str) -> Path:
@@ -170,7 +186,7 @@ class Store:
         if self.checkpoint(job.key) is not None:
             return "was interrupted; goes on from its checkpoint"
         try:
-            last = json.loads(self._last(job.label).read_text())
+            last = as_manifest(json.loads(self._last(job.label).read_text()))["identity"]
         except (OSError, ValueError):
             return "never ran"
         now = job.identity()
@@ -215,6 +231,11 @@ class Store:
 def _named(content: bytes) -> str:
     """By what the name of a checkpoint's file tells whether it is whole."""
     return hashlib.sha256(content).hexdigest()[:16]
+
+
+def as_manifest(last: dict[str, Any]) -> dict[str, Any]:
+    """What is remembered of a label, as stores of earlier versions have it, too: they kept the identity alone."""
+    return last if "identity" in last else {"identity": last, **last.get("took", {})}
 
 
 def _compact(value: Any) -> str:

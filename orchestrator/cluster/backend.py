@@ -31,7 +31,6 @@ from orchestrator.depot import Depot
 from orchestrator.executor import Event
 from orchestrator.gang import GRACE, cause, follows
 from orchestrator.jobs import Resources
-from orchestrator.listing import DamagedError
 from orchestrator.work import Task
 
 POLL_SECONDS = 0.5
@@ -282,9 +281,10 @@ class Cluster:
                 inputs = () if slot.shared else (*job.task.inputs.values(), *job.task.data.values())
                 remote = tuple(dict.fromkeys(one.digest for one in inputs))
                 source = self._source(inputs) if remote else None
-                slot.run = slot.actor.run.remote(replace(job.task, rank=rank, meeting=meeting), remote, source)
+                task = replace(job.task, rank=rank, meeting=meeting) if meeting else job.task
+                slot.run = slot.actor.run.remote((task, remote, source))
                 slot.next_poll = time.monotonic() + POLL_SECONDS
-        except (RayError, OSError) as error:  # of the shelf, the depot, or the slot where they were to meet
+        except Exception as error:  # of the shelf, the slot where they were to meet, or the depot's own library
             self._lose(job, self._news.append, "lost", f"it could not be handed over: {error}")
 
     def _source(self, inputs: tuple[Any, ...]) -> Any:
@@ -340,7 +340,7 @@ class Cluster:
             if isinstance(error, RayActorError):
                 self._suspects[slot.node.id] = time.monotonic() + SUSPECT_SECONDS
             why = ("lost", f"the worker died: {error}")
-        except (OSError, DamagedError) as error:
+        except Exception as error:  # of the depot, whose library has errors of its own
             why = ("lost", f"its result did not arrive: {error}")
         self._tell(slot, said, take)  # what fails here, as on a full disk of the store, is no fault of the worker's
         if why:

@@ -56,14 +56,14 @@ class Slot:
         """Where the processes of a job can meet at this one."""
         return free_meeting(ray.util.get_node_ip_address())
 
-    def run(self, task: Task, remote: tuple[str, ...], source: Any) -> tuple[Said, tuple[Any, ...]]:
-        """Do the task -> (what the driver may not have heard, see `poll`; (kind, *payload) of the last event).
+    def run(self, order: tuple[Task, tuple[str, ...], Any]) -> tuple[Said, tuple[Any, ...]]:
+        """Do a task -> (what the driver may not have heard, see `poll`; (kind, *payload) of the last event).
 
-        remote: digests of the inputs that are not seen here. source: the shelf's actor, or the URL of a depot. A last
-        event "unseen" says that another input is not seen here, either.
+        order: the task; digests of its inputs that are not seen here; the shelf's actor, or the URL of a depot.
+        A last event "unseen" says that another input is not seen here, either.
         """
         try:
-            last = self._do(task, remote, source)
+            last = self._do(*order)
             return self._rest(), last
         finally:
             os.ftruncate(self._printed.fileno(), 0)  # what the next task prints is its own

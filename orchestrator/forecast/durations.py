@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from orchestrator.jobs import Job, digest
 from orchestrator.progress import EXPECTED
-from orchestrator.store import MANIFEST, Store
+from orchestrator.store import MANIFEST, Store, as_manifest
 
 Basis = Literal["own history", "alike", "calibration", "guess"]
 Leaf = tuple[str, Any]
@@ -268,10 +268,9 @@ def _records(store: Store) -> list[tuple[str, Mapping[str, Any], Mapping[str, An
     known: dict[str, tuple[float, Mapping[str, Any], Mapping[str, Any]]] = {}
     old = False
     for path in (store.root / "last").glob("*.json"):
-        last = _json(path)
-        took = last.get("took")
-        if isinstance(took, dict) and "seconds" in took:
-            known[path.stem] = path.stat().st_mtime, last, took
+        last = as_manifest(_json(path))
+        if "seconds" in last:
+            known[path.stem] = path.stat().st_mtime, last["identity"], last
         else:
             old = True
     earlier: dict[str, tuple[float, Mapping[str, Any], Mapping[str, Any]]] = {}
