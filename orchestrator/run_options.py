@@ -41,7 +41,7 @@ Threads = Annotated[int, typer.Option(envvar="TRACKMEET_THREADS", min=1, help="C
 Gpus = Annotated[
     float, typer.Option(envvar="TRACKMEET_GPUS", min=0, help="Share of a GPU that each job takes on Ray; 0: CPU only.")
 ]
-Device = Annotated[str, typer.Option(help="Torch device; default: cuda where jobs take a GPU, else cpu.")]
+Device = Annotated[str, typer.Option(help="Torch device; default: cuda for jobs that take of a GPU, else cpu.")]
 Lanes = Annotated[int, typer.Option(min=1, help="Sequences tracked at once by one job.")]
 Timeout = Annotated[float | None, typer.Option(help="Seconds that one attempt at a job may take.")]
 CheckpointSeconds = Annotated[
@@ -70,7 +70,7 @@ def options(
     from orchestrator.conduct import Options
     from orchestrator.executor import Settings
 
-    settings = Settings(device or ("cuda" if gpus else "cpu"), threads, lanes, checkpoint_seconds, timeout)
+    settings = Settings(device, threads, lanes, checkpoint_seconds, timeout)
     return Options(
         params, studies or [], trackers or [], executor.value, record.value, workers, gpus, settings, with_parent
     )

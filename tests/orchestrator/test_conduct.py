@@ -231,6 +231,7 @@ def test_pictures_of_what_is_not_there_are_refused_before_anything_runs(name, wa
     assert failures[f"toy / Identity / seed 1 / track {name} / one_pass"] == message
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_is_tried_again(project, params):
     """The death of a worker is no failure of the job: it runs again on another."""
     diary = project.root / "diary"
@@ -262,6 +263,7 @@ def test_code_that_changes_under_a_run_is_noticed(project, edit):
         work.run(task, project.root, print)
 
 
+@pytest.mark.slow
 def test_a_job_that_takes_too_long_is_ended(project, params):
     """A time limit ends a job with an error that says so, and the rest of the study finishes."""
     params["studies"]["toy"]["trackers"]["Mover"]["pause"] = 60.0
@@ -318,7 +320,7 @@ def wait_for_updates(diary: Path, number: int) -> None:
         ("local", signal.SIGTERM),
         ("local", signal.SIGINT),
         pytest.param("ray", signal.SIGKILL, marks=pytest.mark.slow),
-        ("ray", signal.SIGTERM),
+        pytest.param("ray", signal.SIGTERM, marks=pytest.mark.slow),
     ],
 )
 def test_killed_in_the_middle_it_goes_on_and_ends_the_same(project, params, executor, how):
