@@ -317,7 +317,7 @@ def wait_for_updates(diary: Path, number: int) -> None:
     ("executor", "how"),
     [
         ("local", signal.SIGKILL),
-        ("local", signal.SIGTERM),
+        pytest.param("local", signal.SIGTERM, marks=pytest.mark.slow),
         ("local", signal.SIGINT),
         pytest.param("ray", signal.SIGKILL, marks=pytest.mark.slow),
         pytest.param("ray", signal.SIGTERM, marks=pytest.mark.slow),

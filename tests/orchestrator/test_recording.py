@@ -58,6 +58,7 @@ def test_a_failed_trial_is_recorded_as_failed(project, params):
     assert runs(project) == {"Mover / train": "FAILED", "Slow mover / train": "FINISHED", "Identity": "FINISHED"}
 
 
+@pytest.mark.slow
 def test_a_killed_driver_leaves_one_run_a_trial(project, params):
     """After SIGKILL in the middle of training and a second run, each trial has one run and each step one loss."""
     diary = project.root / "diary"

@@ -162,6 +162,7 @@ def test_sending_everything_again_changes_nothing(client, uri, tmp_path):
     assert len(curve(client, after, "loss")) == 3
 
 
+@pytest.mark.slow
 def test_a_kill_in_the_middle_of_delivery_loses_and_doubles_nothing(client, uri, tmp_path):
     """After SIGKILL of the driver in the middle of delivery, `replay` brings the rest, and each point is there once."""
     driver = """if True:
@@ -213,6 +214,7 @@ def test_work_goes_on_while_no_server_ever_comes(client, uri, nowhere, tmp_path)
     assert sorted(runs_of(client, "later")) == ["0", "1", "2", "3"]
 
 
+@pytest.mark.slow
 def test_a_server_that_comes_late_gets_everything(root, client, tmp_path, monkeypatch, caplog, capfd):
     """A record waits for its server; `ui_command` starts one that shows the runs, files included, to a browser."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)

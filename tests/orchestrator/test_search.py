@@ -294,7 +294,9 @@ def test_what_is_an_alias_as_a_whole_is_refused():
         patch(text, "params.yaml", "s", "Same", {"rate": 1.0}, {})
 
 
-@pytest.mark.parametrize("profile", reading.profiles())
+@pytest.mark.parametrize(
+    "profile", [pytest.param(p, marks=pytest.mark.slow if p == "sample" else ()) for p in reading.profiles()]
+)
 def test_searches_of_the_profiles_can_be_patched(tmp_path, profile):
     """For each search of a packaged profile, the patch means what was tried, as the file is read."""
     file = reading.PROFILES / f"{profile}.yaml"

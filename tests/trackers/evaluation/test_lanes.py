@@ -254,7 +254,10 @@ def test_resets_are_equal_in_any_number_of_lanes():
 
 
 @pytest.mark.skipif(not (SHARED / "otb").is_dir(), reason="needs shared/data/otb")
-@pytest.mark.parametrize(("protocol", "length"), [(supervised_reset, 60), (spatial_robustness, 12), (one_pass, 60)])
+@pytest.mark.parametrize(
+    ("protocol", "length"),
+    [(supervised_reset, 60), pytest.param(spatial_robustness, 12, marks=pytest.mark.slow), (one_pass, 60)],
+)
 def test_kcf_on_real_sequences_is_equal_in_any_number_of_lanes(protocol, length):
     """KCF, which loses some of these OTB sequences, makes the same trajectories alone and with 31 others."""
     from trackers.benchmarks import otb

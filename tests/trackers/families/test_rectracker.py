@@ -311,7 +311,7 @@ def test_mixed_precision_keeps_the_recurrence_exact(variant):
     torch.testing.assert_close(mixed, exact, atol=0.04, rtol=0)
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", [pytest.param(v, marks=pytest.mark.slow if v != "Att-3" else ()) for v in VARIANTS])
 def test_training_teaches_to_track(variant):
     """After a few hundred updates a model follows squares that it has never seen, better than one that stands still."""
     config = small(variant, units=16, training=Training(batch=16, updates_per_epoch=250, epochs=1, learning_rate=2e-3))
