@@ -163,8 +163,9 @@ def test_a_machine_that_is_cut_off_is_noticed(network, capsys):
 
     The machine that is cut off goes on computing; when the link is back, nothing of that is published.
     """
-    toy(network.project, first=0.7, second=0.7, third=0.7, fourth=0.1)
-    toy(network.root / "alone", first=0, second=0, third=0, fourth=0)
+    short = dict.fromkeys(("fourth", "fifth", "sixth", "seventh"), 0.02)
+    toy(network.project, first=0.7, second=0.7, third=0.7, **short)
+    toy(network.root / "alone", first=0, second=0, third=0, **dict.fromkeys(short, 0))
     trackmeet(network, network.root / "alone", "run", "--executor", "local", "--record", "none")
     machines = network.cluster(3)
     driver = network.drive("run", "--record", "none", "--checkpoint-seconds", "0.5")
@@ -187,9 +188,7 @@ def test_a_machine_that_is_cut_off_is_noticed(network, capsys):
     finish(network, driver)
     time.sleep(10)  # whatever the machine has still to say
     assert Counter(label for _, _, label in network.events("published")).most_common(1)[0][1] == 1
-    assert scores(network.project).values() and set(scores(network.project).values()) == set(
-        scores(network.root / "alone").values()
-    )
+    assert scores(network.project) == scores(network.root / "alone") != {}
     retried = [label for _, _, label, _ in network.events("retried")]
     started = Counter(label for _, _, label, _ in network.events("started"))
     assert started.total() == len(started) + len(retried)
