@@ -239,7 +239,7 @@ def test_a_worker_killed_in_a_folds_last_step_costs_that_step_alone(project, fol
         until, waiting = time.monotonic() + 90, 0
         while waiting < 10:  # that of another fold, which goes on, does not stay
             assert time.monotonic() < until, "no step came to its third update"
-            waiting = waiting + 1 if any(list(folder.glob("*2.pt")) for folder in checkpoints) else 0
+            waiting = waiting + 1 if any(list(folder.glob("*2.*.pt")) for folder in checkpoints) else 0
             time.sleep(0.05)
         (project.root / "diary.go").touch()
 
