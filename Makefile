@@ -20,7 +20,7 @@ test-nodes: .venv/installed  ## a cluster of three Ray nodes on this machine: al
 	pytest -m slow tests/nodes
 
 test-faults: .venv/installed  ## faults by the hundred
-	pytest -m slow tests/faults
+	TRACKMEET_KILLS=$${TRACKMEET_KILLS:-200} pytest -m slow tests/faults -s
 
 test-infra: .venv/installed  ## what infra/ has, as far as one machine shows it
 	pytest -m slow tests/infra tests/orchestrator/test_runs_postgres.py
