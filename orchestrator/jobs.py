@@ -16,7 +16,8 @@ class Resources:
     """What each process of a job takes of a node.
 
     gpus may be a fraction below 1, or whole. memory: of the node, in bytes; 0 where nobody knows. processes: how many
-    do the job together, data-parallel, on one node or on several. alone: nothing else runs beside it.
+    do the job together, data-parallel, on one node or on several. alone: nothing else runs beside it on its
+    node.
     """
 
     cpus: int = 1

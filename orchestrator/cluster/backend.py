@@ -71,7 +71,6 @@ class _Work:
     key: str
     task: Task
     slots: list[_Held]
-    running: bool = False
     ended: dict[int, tuple[Any, ...]] = field(default_factory=dict)  # what each ended with, by its rank
     until: float | None = None  # when one failed only as another was gone: until when that may say why
 
@@ -273,7 +272,6 @@ class Cluster:
         self._lose(slot.job, take, "error", f"the worker did not start: {message}", trace)
 
     def _submit(self, job: _Work, take: Callable[[Event], None]) -> None:
-        job.running = True
         take(Event(job.key, "started", tuple(slot.node.name for slot in job.slots)))
         try:
             meeting = ray.get(job.slots[0].actor.meet.remote(), timeout=30) if len(job.slots) > 1 else ""

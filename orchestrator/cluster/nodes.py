@@ -31,10 +31,6 @@ class Node:
     shares: list[Share] = field(default_factory=list)
     warm: set[str] = field(default_factory=set)
 
-    def ever(self, resources: Resources) -> bool:
-        """Whether it could take one such process if nothing else ran."""
-        return self.most(resources) > 0
-
     def most(self, resources: Resources) -> int:
         """How many such processes it could take if nothing else ran; one at least where only memory is short."""
         if resources.cpus > self.cpus or resources.gpus > self.gpus:
