@@ -50,7 +50,8 @@ def write(points: Sequence[Point], bound: float, note: str, path: Path) -> list[
     from matplotlib.figure import Figure  # without pyplot: no display, no state
     from matplotlib.ticker import LogLocator, NullFormatter
 
-    from orchestrator.report.figures import CHART_STYLE, COLOURS
+    from orchestrator.report.colours import COLOURS
+    from orchestrator.report.figures import CHART_STYLE
 
     unit, per = ("hours", 3600) if points[0].seconds > 7200 else ("minutes", 60)
     style = {**CHART_STYLE, "svg.hashsalt": "forecast"}

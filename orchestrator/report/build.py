@@ -21,7 +21,19 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from orchestrator.files import replaced_folder, write_json
-from orchestrator.report import charts, claims, comparisons, curves, figures, page, paper, results, scores, sequences
+from orchestrator.report import (
+    charts,
+    claims,
+    comparisons,
+    curves,
+    figures,
+    page,
+    paper,
+    results,
+    scores,
+    sequences,
+    strips,
+)
 from orchestrator.report.paper import Aspect, Paper
 from orchestrator.report.scores import Grid
 from orchestrator.report.summary import Summary, summaries
@@ -53,7 +65,7 @@ def build(folder: Path, out: Path) -> Path:
     sections = []
     with replaced_folder(out) as target:
         for study, grid in zip(studies, grids, strict=True):
-            strips = figures.write_strips(study, target)
+            pictures = strips.write_strips(study, target)
             reported = papers[study.name]
             findings = claims.check(reported, grid)
             shown = [page.Table(summary, comparisons.comparisons(summary)) for summary in summaries(grid)]
@@ -75,7 +87,7 @@ def build(folder: Path, out: Path) -> Path:
             paths = figures.write_charts(study, reported, grid, target)
             paths |= figures.write_curves(study, (table.summary for table in shown), target)
             paths |= figures.write_points(study, drawn, target)
-            sections.append(page.Section(study, reported, grid, findings, shown, by_sequence, strips, drawn, paths))
+            sections.append(page.Section(study, reported, grid, findings, shown, by_sequence, pictures, drawn, paths))
         for one in joined:
             tables["ranks"] += comparisons.rank_rows(one.summary, one.rankings)
         for name, columns in TABLES.items():
@@ -90,7 +102,7 @@ def trial_figures(folder: Path, out: Path) -> Iterator[tuple[str, str, list[Path
     for study in results.read(folder):
         for trial in study.trials:
             if trial.state == "done":
-                yield study.name, trial.key, sorted((out / figures.trial_folder(study, trial)).glob("*"))
+                yield study.name, trial.key, sorted((out / strips.trial_folder(study, trial)).glob("*"))
 
 
 def _drawn(reported: Paper, own: Sequence[Summary], joined: Sequence[Summary]) -> dict[paper.Chart, charts.Drawing]:

@@ -13,12 +13,13 @@ import numpy as np
 
 from orchestrator.report.charts import Drawing, mean_speed
 from orchestrator.report.claims import Finding
+from orchestrator.report.colours import APART, GROUNDTRUTH, PREDICTION, TOGETHER
 from orchestrator.report.comparisons import OVERALL, RANKED_BY_ATTRIBUTE, Pairwise, average_ranks
-from orchestrator.report.figures import APART, GROUNDTRUTH, PREDICTION, TOGETHER, Strip
 from orchestrator.report.paper import Aspect, Chart, Comparison, Paper
 from orchestrator.report.results import Study, Trial, flattened
 from orchestrator.report.scores import Cell, Grid
 from orchestrator.report.sequences import BySequence
+from orchestrator.report.strips import Strip
 from orchestrator.report.summary import Summary, measure_name, shown, subset_name
 from trackers.evaluation.significance import Ranking
 from trackers.evaluation.statistics import Estimate
@@ -61,7 +62,7 @@ class Together:
 class Section:
     """All that the page says of one study.
 
-    strips: see `figures.write_strips`. drawn: what the paper's charts show. charts: see `figures.write_charts`,
+    strips: see `strips.write_strips`. drawn: what the paper's charts show. charts: see `figures.write_charts`,
     `write_curves` and `write_points`.
     """
 
@@ -140,7 +141,7 @@ def render(sections: Sequence[Section], together: Sequence[Together] = ()) -> st
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

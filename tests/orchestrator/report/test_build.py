@@ -4,7 +4,6 @@ import csv
 import json
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,9 @@ import cv2
 import numpy as np
 import pytest
 
-from orchestrator.report import claims, figures, scores
+from orchestrator.report import claims, colours, scores, strips
 from orchestrator.report.build import build, trial_figures
-from orchestrator.report.results import Example, ResultsError
+from orchestrator.report.results import ResultsError
 from orchestrator.report.tables import as_text
 
 Write = Callable[..., Path]
@@ -229,142 +228,6 @@ def test_a_terminal_of_80_columns_is_enough(results_folder: Path) -> None:
     assert sum(bool(re.fullmatch(r"  RecTracker-ID +(0\.\d\d ± 0\.\d\d *){4}", line)) for line in lines) == 4
 
 
-def example(attention: np.ndarray | None = None, height: int = 100) -> Example:
-    """A black sequence of one frame, groundtruth in its upper left, prediction absent."""
-    frames = np.zeros((1, height, height), np.uint8)
-    truth = np.array([[10.0, 20.0, 30.0, 40.0]])
-    return Example("s", (0,), frames, np.full((1, 4), np.nan), truth, attention)
-
-
-def test_boxes_are_drawn_where_they_are() -> None:
-    """A box of x 10, y 20, width 30, height 40 has its outer edge there in the frame shown at twice the size."""
-    strip = figures.boxes_strip(example())
-    rows, columns = np.nonzero((strip == figures.GROUNDTRUTH).all(-1))
-    assert strip.shape == (200, 200, 3)
-    assert abs(rows.min() - 40) <= 1
-    assert abs(rows.max() - 119) <= 1
-    assert abs(columns.min() - 20) <= 1
-    assert abs(columns.max() - 79) <= 1
-    assert not (strip == figures.PREDICTION).all(-1).any()
-
-
-def test_large_frames_are_shown_smaller() -> None:
-    """A frame of 400 pixels is shown at 200, its boxes with it."""
-    strip = figures.boxes_strip(example(height=400))
-    rows, _ = np.nonzero((strip == figures.GROUNDTRUTH).all(-1))
-    assert strip.shape == (200, 200, 3)
-    assert abs(rows.min() - 10) <= 1
-
-
-def test_masks_show_shares_of_their_maximum() -> None:
-    """A mask is shown relative to its largest value, over the frame that it weights; an empty one is black."""
-    attention = np.zeros((1, 100, 100), np.float16)
-    attention[..., :50] = 40.0
-    attention[..., 50:] = 10.0
-    view = example(attention)
-    strip = figures.masks_strip(replace(view, frames=view.frames + 200))
-    mask, masked = strip[:200], strip[-200:]
-    assert np.unique(mask[:, :100]).tolist() == [255]
-    assert np.unique(mask[:, 100:]).tolist() == [64]
-    assert np.unique(masked[:, :100]).tolist() == [200]
-    assert np.unique(masked[:, 100:]).tolist() == [50]
-    assert not figures.masks_strip(example(attention * 0))[:200].any()
-
-
-def masked(predicted: np.ndarray | None) -> Example:
-    """A grey sequence of one frame, with the mask of its target in the upper left: 20 x 20 pixels from (10, 10) on."""
-    truth = np.zeros((1, 100, 100), bool)
-    truth[:, 10:30, 10:30] = True
-    frames, boxes = np.full((1, 100, 100, 3), 100, np.uint8), np.array([[60.0, 60, 20, 20]])
-    return Example("s", (0,), frames, boxes, boxes, None, predicted, truth)
-
-
-def test_masks_are_laid_over_frames() -> None:
-    """The predicted mask tints its pixels and has an outline, as that of the groundtruth has; no box is drawn."""
-    predicted = np.zeros((1, 100, 100), bool)
-    predicted[:, 60:80, 50:70] = True
-    strip = figures.boxes_strip(masked(predicted))
-    tint = (0.6 * 100 + 0.4 * np.array(figures.PREDICTION)).round()
-    assert (strip[130:150, 110:130] == tint).all()
-    for colour, left, top in ((figures.GROUNDTRUTH, 20, 20), (figures.PREDICTION, 100, 120)):
-        rows, columns = np.nonzero((strip == colour).all(-1))
-        assert np.abs(np.array([rows.min(), rows.max()]) - (top, top + 39)).max() <= 1
-        assert np.abs(np.array([columns.min(), columns.max()]) - (left, left + 39)).max() <= 1
-    assert (strip[36:44, 36:44] == 100).all()  # the groundtruth's inside
-
-
-def test_a_box_is_drawn_where_no_mask_is_predicted() -> None:
-    """Beside a groundtruth of masks, the answer of a tracker of boxes is its box; an empty mask is drawn as nothing."""
-    rows, columns = np.nonzero((figures.boxes_strip(masked(None)) == figures.PREDICTION).all(-1))
-    assert abs(rows.min() - 120) <= 1
-    assert abs(columns.max() - 159) <= 1
-    empty = figures.boxes_strip(masked(np.zeros((1, 100, 100), bool)))
-    assert not (empty == figures.PREDICTION).all(-1).any()
-
-
-def test_memory_cells_have_one_scale_a_layer() -> None:
-    """Below each frame 4 cells beside each other: white at 0, and full colour at the layer's largest magnitude."""
-    first, second = np.zeros((1, 16, 2, 2), np.float16), np.zeros((1, 5, 2, 2), np.float16)
-    first[0, 0], first[0, 3], first[0, 4] = 2, -1, -2
-    second[0, 4] = 0.5
-    one = replace(masked(None), memory={"one": first, "two": second})
-    strip = figures.memory_strip(one)
-    assert strip.shape[1] == figures.boxes_strip(one).shape[1] == 200
-    tile = (200 - 3 * 2) // 4
-    assert strip.shape[0] == (4 * tile + 6) + figures.GAP + (2 * tile + 2)
-    assert (strip[:tile, :tile] == figures.ABOVE).all()
-    assert (strip[tile + 2 : 2 * tile + 2, :tile] == figures.BELOW).all()
-    half = (255 + (np.array(figures.BELOW) - 255) / 2).round()
-    assert (strip[:tile, 3 * (tile + 2) : 4 * tile + 6] == half).all()
-    assert (strip[:tile, tile + 2 : 2 * tile + 2] == 255).all()
-    assert (strip[-tile:, :tile] == figures.ABOVE).all()
-    assert (strip[-tile:, tile + 2 :] == 128).all()  # the last row has one cell
-    dark = figures.memory_strip(replace(one, memory={"one": first * 0}))
-    assert (dark[:tile, :tile] == 255).all()
-
-
-def test_weights_are_bars_below_their_patches() -> None:
-    """Below each remembered patch its weight goes up from the middle, or down; the chosen patch has none."""
-    patches = np.repeat(np.uint8([10, 20, 30]), 32 * 32 * 3).reshape(1, 3, 32, 32, 3)
-    strip = figures.recalled_strip(replace(example(), patches=patches, weights=np.float32([[1, -0.5]])))
-    side, step = figures.PATCH, figures.PATCH + figures.GAP // 2
-    assert strip.shape == (side + figures.BARS + 16, 2 * step + side, 3)
-    assert [np.unique(strip[:side, i * step : i * step + side]).tolist() for i in range(3)] == [[10], [20], [30]]
-    for i, colour, top, height in ((0, figures.ABOVE, 0, 24), (1, figures.BELOW, 25, 11)):  # 0 has a line of its own
-        rows, columns = np.nonzero((strip[side:, i * step : i * step + side] == colour).all(-1))
-        assert (rows.min(), rows.max() + 1 - rows.min()) == (top, height)
-        assert (columns.min(), columns.max()) == (16, 47)
-    assert not (strip[side:-16, 2 * step :] != 255).any()
-
-
-def test_patches_of_many_frames_stand_in_lines() -> None:
-    """Of seven frames three stand beside each other, and the last line is filled up with white."""
-    one = example()
-    many = replace(
-        one, numbers=tuple(range(7)), patches=np.zeros((7, 2, 8, 8, 3), np.uint8), weights=np.zeros((7, 1), np.float32)
-    )
-    strip = figures.recalled_strip(many)
-    height, width = figures.PATCH + figures.BARS + 16, 2 * figures.PATCH + figures.GAP // 2
-    assert strip.shape == (3 * height + 2 * figures.GAP, 3 * width + 2 * figures.GAP, 3)
-    assert (strip[-height:, -width:] == 255).all()
-
-
-def test_histograms_lie_over_each_other() -> None:
-    """Each panel goes from -1 to 1; the highest share of all frames fills its height, and half a share half of it."""
-    contrast = np.zeros((2, 2, 40), np.float32)
-    contrast[0, 0, 39], contrast[0, 1, 0], contrast[1, 1, 20] = 1, 0.5, 1
-    strip = figures.contrast_strip(replace(example(), numbers=(1, 4), contrast=contrast))
-    (width, height), tall = figures.HISTOGRAM, figures.HISTOGRAM[1] - 18
-    assert strip.shape == (height, 2 * width + figures.GAP, 3)
-    tints = [((255 + np.array(colour)) / 2).round() for colour in (figures.TOGETHER, figures.APART)]
-    for tint, left, columns, rows in ((tints[0], 0, (234, 239), tall), (tints[1], 0, (0, 5), tall // 2)):
-        found = np.nonzero((strip[:, left : left + width] == tint).all(-1))
-        assert (found[0].max() + 1 - found[0].min(), found[1].min(), found[1].max()) == (rows, *columns)
-    found = np.nonzero((strip[:, width + figures.GAP :] == tints[1]).all(-1))
-    assert (found[0].max() + 1 - found[0].min(), found[1].max()) == (tall, 125)
-    assert (figures.contrast_strip(replace(example(), contrast=contrast[:1] * 0))[20:, 1:100] == 255).all()
-
-
 def test_masks_and_memory_are_on_the_page(pixelwise_report: Path) -> None:
     """Videos that several benchmarks cut are shown once: in Fig. 7 of every fold, in Fig. 3 with memory cells."""
     html = (pixelwise_report / "index.html").read_text(encoding="utf-8")
@@ -413,7 +276,7 @@ def test_photos_are_written_as_jpeg(write_results: Write, tmp_path: Path, trials
     assert photo in found
     assert len(found) == 2 * 4
     assert "KerCorrTracker/MNIST-Single-Same-0000.jpg" in page
-    assert cv2.imread(str(photo)).shape == (200, 7 * 320 + 6 * figures.GAP, 3)
+    assert cv2.imread(str(photo)).shape == (200, 7 * 320 + 6 * strips.GAP, 3)
     _, png = cv2.imencode(".png", cv2.imread(str(photo)))
     assert photo.stat().st_size < png.nbytes / 2
 
@@ -421,6 +284,6 @@ def test_photos_are_written_as_jpeg(write_results: Write, tmp_path: Path, trials
 def test_pictures_are_written_in_rgb(report: Path) -> None:
     """The PNG on disk has groundtruth and prediction in the colours of the page's legend."""
     image = cv2.imread(str(report / "figures/rectracker/KerCorrTracker/MNIST-Single-Same-0000.png"))[..., ::-1]
-    assert image.shape == (200, 7 * 200 + 6 * figures.GAP, 3)
-    for colour in (figures.GROUNDTRUTH, figures.PREDICTION):
+    assert image.shape == (200, 7 * 200 + 6 * strips.GAP, 3)
+    for colour in (colours.GROUNDTRUTH, colours.PREDICTION):
         assert (image == colour).all(-1).any()

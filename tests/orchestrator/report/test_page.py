@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from orchestrator import score_files
-from orchestrator.report import charts, claims, figures, page, paper, results, scores
+from orchestrator.report import charts, claims, figures, page, paper, results, scores, strips
 from orchestrator.report.paper import Aspect, Chart, Comparison, PaperTable
 from orchestrator.report.summary import Summary, summaries
 from trackers.evaluation import ope
@@ -104,9 +104,9 @@ def otb(grid: scores.Grid) -> Summary:
 def section(study: results.Study, grid: scores.Grid, folder: Path) -> page.Section:
     """All of the study's, but the figures that matplotlib draws."""
     reported = paper.load("rman")
-    strips = figures.write_strips(study, folder.parent / "report")
+    pictures = strips.write_strips(study, folder.parent / "report")
     tables = [page.Table(summary, []) for summary in summaries(grid)]
-    return page.Section(study, reported, grid, claims.check(reported, grid), tables, [], strips, {}, {})
+    return page.Section(study, reported, grid, claims.check(reported, grid), tables, [], pictures, {}, {})
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +177,7 @@ def test_recall_and_contrast_are_on_the_page(html: str, folder: Path, section: p
     assert "of positives with negatives" not in third
     for path in re.findall(r'src="(figures/.+?)"', third + fifth):
         assert (folder.parent / "report" / path).is_file()
-    own = folder.parent / "report" / figures.trial_folder(section.study, section.study.trials[0])
+    own = folder.parent / "report" / strips.trial_folder(section.study, section.study.trials[0])
     assert len(list(own.glob("*"))) == 3 * 3  # with the record of the trial go frames, patches and histograms
 
 
