@@ -11,7 +11,6 @@ import dataclasses
 import json
 import math
 import os
-import resource
 import shutil
 import statistics
 import subprocess
@@ -24,7 +23,7 @@ from typing import Any
 
 import yaml
 
-from orchestrator import conduct, plan
+from orchestrator import conduct, memory, plan
 from orchestrator.executor import Backend, Executor, InProcess, Settings
 from orchestrator.jobs import Job, Resources, in_order
 from orchestrator.params import PROFILES, Params, load
@@ -111,6 +110,7 @@ def nothing(backend: Backend, jobs: int) -> dict[str, float]:
     """{"rate": jobs/s, "before", "peak": MB of this process}: from the list of jobs to the last one published."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
+        memory.reset()
         before = _peak()
         idle = [Job("nothing", f"nothing {i}", {"number": i}, resources=Resources(cpus=1)) for i in range(jobs)]
         board = Board(idle, 0, {}, root / "status.json")
@@ -120,12 +120,12 @@ def nothing(backend: Backend, jobs: int) -> dict[str, float]:
         seconds = time.perf_counter() - start
         if executor.failures:
             raise RuntimeError(f"expected jobs that do nothing, got {next(iter(executor.failures.values()))}")
-        return {"rate": jobs / seconds, "before": before, "peak": _peak()}
+        return {"rate": jobs / seconds, "before": before, "peak": max(before, _peak())}
 
 
 def _peak() -> float:
-    """MB that this process has taken at most."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """MB that this process has taken at most since it, or a job that it did itself, began to measure."""
+    return memory.peak().get("memory", 0) / 2**20
 
 
 # A plan.
