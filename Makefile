@@ -11,7 +11,7 @@ repro: .venv/installed  ## sample data if there is none, then everything that ch
 	dvc repro
 
 test: .venv/installed lint  ## under 8 minutes on two cores
-	pytest
+	pytest -n 2 --dist loadfile
 
 test-slow: .venv/installed  ## the long checks
 	pytest -m slow
