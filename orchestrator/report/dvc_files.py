@@ -86,7 +86,7 @@ def main_measure(study: Reported, benchmark: str) -> Aspect | None:
 
 
 def measure_key(aspect: Aspect) -> str:
-    """How the files call it: "success_auc", "success_auc/160"; "supervised_reset/accuracy", if that is not the paper's protocol."""
+    """How the files call it: "success_auc/160"; "supervised_reset/accuracy", where that is not the paper's protocol."""
     parts = [aspect.protocol, aspect.measure, None if aspect.length is None else str(aspect.length)]
     return "/".join(part for part in parts if part is not None)
 
