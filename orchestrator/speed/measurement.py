@@ -22,13 +22,14 @@ def machine() -> str:
     """Processor, cores, accelerator and versions, in one line."""
     import torch
 
-    parts = [_processor(), f"{os.cpu_count()} cores"]
+    parts = [processor(), f"{os.cpu_count()} cores"]
     if torch.cuda.is_available():
         parts.append(torch.cuda.get_device_name())
     return ", ".join([*parts, f"torch {torch.__version__}", f"Python {platform.python_version()}"])
 
 
-def _processor() -> str:
+def processor() -> str:
+    """This machine's, as it calls itself."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
