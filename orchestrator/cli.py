@@ -130,7 +130,7 @@ def _print_outcome(outcome: Outcome, record: Records) -> None:
     from orchestrator.outcome import complain, say_what_is_missing
 
     if not outcome.interrupted:
-        from orchestrator.report.tables import print_tables
+        from orchestrator.report.terminal import print_tables
 
         print_tables(here().results)
     say_what_is_missing(outcome.prospect)

@@ -14,7 +14,7 @@ import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
 import torch  # noqa: F401
 
 import orchestrator.conduct  # noqa: F401
-import orchestrator.report.tables  # noqa: F401
+import orchestrator.report.terminal  # noqa: F401
 import orchestrator.work  # noqa: F401
 from orchestrator import cli, lineage, plan
 

@@ -15,7 +15,7 @@ import pytest
 from orchestrator.report import claims, colours, scores, strips
 from orchestrator.report.build import build, trial_figures
 from orchestrator.report.results import ResultsError
-from orchestrator.report.tables import as_text
+from orchestrator.report.terminal import as_text
 
 Write = Callable[..., Path]
 
