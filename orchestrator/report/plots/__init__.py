@@ -1,0 +1,1 @@
+"""Plots of results: descriptions in Vega-Lite, drawn in the page, and as SVG and PDF for papers."""
