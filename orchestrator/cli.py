@@ -144,7 +144,8 @@ def _print_outcome(outcome: Outcome, record: Records) -> None:
 
 def _print_links(prospect: Prospect) -> None:
     """Where MLflow shows each study's curves, and its trials side by side."""
-    from orchestrator.runs import compare_links, default_uri
+    from orchestrator.mlflow_store import default_uri
+    from orchestrator.mlflow_ui import compare_links
 
     for study in dict.fromkeys(trial.study for trial in prospect.chosen):
         keys = [trial.key for trial in prospect.chosen if trial.study == study]
@@ -160,8 +161,9 @@ def report(
 
 
 def _build_report(record: bool = False) -> None:
+    from orchestrator.delivery import MlflowRecord
+    from orchestrator.mlflow_store import default_uri
     from orchestrator.report.build import build, trial_figures
-    from orchestrator.runs import MlflowRecord, default_uri
 
     paths = here()
     page = build(paths.results, paths.report)
@@ -187,7 +189,8 @@ def params(profile: Annotated[str, typer.Argument(help="sample, paper or smoke")
 @app.command()
 def replay() -> None:
     """Send MLflow what it has missed while it was away."""
-    from orchestrator.runs import default_uri, replay
+    from orchestrator.delivery import replay
+    from orchestrator.mlflow_store import default_uri
 
     delivered, left = replay(here().spool, default_uri(here().root), timeout=60.0)
     print(f"{delivered} entries delivered, {left} left")
@@ -198,7 +201,8 @@ def replay() -> None:
 @app.command()
 def ui() -> None:
     """Open the MLflow UI on the record of the runs."""
-    from orchestrator.runs import default_uri, initialize, ui_command
+    from orchestrator.mlflow_store import default_uri, initialize
+    from orchestrator.mlflow_ui import ui_command
 
     initialize(default_uri(here().root))  # a fresh clone has no database yet, and a run may be making it
     raise typer.Exit(subprocess.call(ui_command(here().root)))

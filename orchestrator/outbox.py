@@ -69,14 +69,15 @@ class Outbox:
             self._file.flush()
             self._left += 1
 
-    def keep(self, path: Path) -> Path:
+    def keep(self, path: Path, name: str = "") -> Path:
         """Link a finished file into the outbox (copy it, where the file system cannot) and return the link.
 
-        The file must not be written in place any more; removing or replacing it is fine. Raises FileNotFoundError.
+        name: which it is to have; its own, if not given. The file must not be written in place any more; removing or
+        replacing it is fine. Raises FileNotFoundError.
         """
         files = self.folder / "files"
         files.mkdir(exist_ok=True)
-        kept = Path(tempfile.mkdtemp(dir=files)) / path.name
+        kept = Path(tempfile.mkdtemp(dir=files)) / (name or path.name)
         source = path.resolve(strict=True)
         try:
             os.link(source, kept)

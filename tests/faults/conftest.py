@@ -21,7 +21,8 @@ from typing import IO, Any
 import pytest
 import yaml
 
-from orchestrator.runs import default_uri, initialize, ui_command
+from orchestrator.mlflow_store import default_uri, initialize
+from orchestrator.mlflow_ui import ui_command
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

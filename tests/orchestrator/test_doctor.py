@@ -12,8 +12,8 @@ import pytest
 
 from orchestrator import doctor
 from orchestrator.doctor import CHECKS, good, within
+from orchestrator.mlflow_store import initialize
 from orchestrator.paths import Paths
-from orchestrator.runs import initialize
 
 
 @pytest.fixture

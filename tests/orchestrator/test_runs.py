@@ -12,21 +12,11 @@ from urllib.parse import unquote
 
 import pytest
 
+from orchestrator.delivery import MlflowRecord, replay
+from orchestrator.mlflow_store import KEY_TAG, REFUSED_TAG, default_uri, initialize
+from orchestrator.mlflow_ui import compare_links, ui_command
 from orchestrator.outbox import refused
-from orchestrator.runs import (
-    KEY_TAG,
-    REFUSED_TAG,
-    MlflowRecord,
-    NoRecord,
-    Point,
-    TrialRun,
-    compare_links,
-    default_uri,
-    flatten,
-    initialize,
-    replay,
-    ui_command,
-)
+from orchestrator.runs import NoRecord, Point, TrialRun, flatten
 
 ROOT = Path(__file__).parents[2]
 LONG = 60  # seconds that nothing here ever takes
@@ -168,7 +158,8 @@ def test_a_kill_in_the_middle_of_delivery_loses_and_doubles_nothing(client, uri,
     driver = """if True:
         import sys, time
         from pathlib import Path
-        from orchestrator.runs import MlflowRecord, Point, TrialRun
+        from orchestrator.delivery import MlflowRecord
+        from orchestrator.runs import Point, TrialRun
         record = MlflowRecord(Path(sys.argv[1]), sys.argv[2])
         for trial in range(12):
             key = f"key {trial}"
@@ -348,13 +339,15 @@ def test_processes_that_start_together_share_a_cold_database(tmp_path):
     program = """if True:
         import os, sys
         from pathlib import Path
-        from orchestrator import runs
+        from orchestrator.delivery import MlflowRecord
+        from orchestrator.mlflow_store import client, default_uri
+        from orchestrator.runs import TrialRun
         root = Path(sys.argv[1])
-        runs._client("http://127.0.0.1:1")  # imports MLflow before the start, so that all four start at once
+        client("http://127.0.0.1:1")  # imports MLflow before the start, so that all four start at once
         for key in "0123":
             if os.fork() == 0:
-                record = runs.MlflowRecord(root / key, runs.default_uri(root))
-                record.trial(runs.TrialRun(key, "cold", key))
+                record = MlflowRecord(root / key, default_uri(root))
+                record.trial(TrialRun(key, "cold", key))
                 record.finish(key, "FINISHED", 1000)
                 os._exit(record.close(120))
         sys.exit(max(os.waitstatus_to_exitcode(os.wait()[1]) for _ in range(4)))

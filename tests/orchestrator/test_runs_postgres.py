@@ -22,7 +22,8 @@ WRITER = """if True:
     import sys, time
     from pathlib import Path
     import mlflow
-    from orchestrator.runs import MlflowRecord, Point, TrialRun
+    from orchestrator.delivery import MlflowRecord
+    from orchestrator.runs import Point, TrialRun
 
     me, trials, steps = map(int, sys.argv[1:4])
     folder, uri = Path(sys.argv[4]), sys.argv[5]
