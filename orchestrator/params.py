@@ -269,6 +269,25 @@ class Study:
 
 
 @dataclass(frozen=True)
+class Report:
+    """How much of the videos the report has, which changes no number in it.
+
+    frames: of each sequence, spread evenly; of shorter ones all, of longer ones also those in which trackers failed or
+    were worst. side: at most so many pixels wide and high. sequences: of how many of each data set; None: of all.
+    """
+
+    frames: int = 120
+    side: int = 320
+    sequences: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, least in (("frames", 2), ("side", 16), ("sequences", 0)):
+            given = getattr(self, name)
+            if given is not None and given < least:
+                raise ValueError(f"{name}: expected at least {least}, got {given}")
+
+
+@dataclass(frozen=True)
 class Params:
     """What runs. features: names of the caches of what extractors see, each `<extractor>-<data set>`."""
 
@@ -277,6 +296,7 @@ class Params:
     studies: tuple[Study, ...]
     extractors: Mapping[str, Extractor] = field(default_factory=dict)
     features: tuple[str, ...] = ()
+    report: Report = Report()
 
     def seen(self, cache: str) -> tuple[Extractor, Dataset]:
         """Who sees what in a cache; KeyError for a name that is not one of `features`."""
@@ -313,6 +333,7 @@ class _File:
     sequences: tuple[str, ...] = ()  # folders of data/ that the DVC stage `sequences` packs
     extractors: dict[str, dict[str, Any]] = field(default_factory=dict)
     features: tuple[str, ...] = ()
+    report: Report = Report()
 
 
 @dataclass
@@ -350,7 +371,7 @@ def load(path: Path) -> Params:
     if problems.found:
         raise ParamsError("\n".join(problems.found))
     assert raw is not None  # else there would be problems
-    params = Params(raw.profile, datasets, studies, known, raw.features)
+    params = Params(raw.profile, datasets, studies, known, raw.features, raw.report)
     for study in studies:
         _check_sight(study, params, problems)
     if problems.found:

@@ -6,7 +6,7 @@
     <study>/<trial>/<benchmark>/terms.npz     the same, as terms that can be pooled (trackers.evaluation.scores)
     <study>/<trial>/<benchmark>/speed.json    frames per second, where that was asked for
     <study>/<trial>/<benchmark>/pictures.npz  example frames with regions; what the tracker says of itself, if it does
-    <study>/<trial>/<benchmark>/<protocol>/trajectories.npz   the sequences' lengths
+    <study>/<trial>/<benchmark>/<protocol>/trajectories.npz   the sequences, and how each was followed
 
 A trial that failed or was not run may lack any of its own files; a finished one may not lack its scores.
 """
@@ -146,14 +146,22 @@ class Trial:
 
     def frames(self, benchmark: str, protocol: str) -> dict[str, int]:
         """How many each sequence of this benchmark has, as it was tracked; {} where no trajectories were kept."""
+        return {sequence.name: len(sequence) for sequence in self.trajectories(benchmark, protocol)[0]}
+
+    def protocols(self, benchmark: str) -> tuple[str, ...]:
+        """Those under which trajectories through this benchmark were kept."""
+        paths = (self.folder / benchmark).glob("*/trajectories.npz") if benchmark in self.benchmarks else ()
+        return tuple(sorted(path.parent.name for path in paths))
+
+    def trajectories(self, benchmark: str, protocol: str) -> archive.Archive:
+        """The sequences of this benchmark, without images, and how they were followed; none where that was not kept."""
         path = self.folder / benchmark / protocol / "trajectories.npz"
         if not path.exists():
-            return {}
+            return (), ()
         try:
-            sequences, _ = archive.load(path)
+            return archive.load(path)
         except ValueError as error:
             raise ResultsError(str(error)) from error
-        return {sequence.name: len(sequence) for sequence in sequences}
 
     def pictures(self, benchmark: str) -> list[Example]:
         """Examples of this benchmark; [] if none were kept."""

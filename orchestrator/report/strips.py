@@ -117,10 +117,16 @@ def memory_strip(example: Example) -> np.ndarray:
 
     One scale a layer, from its largest magnitude below 0 over white to the same above.
     """
+    return _side_by_side(memory_tiles(example))
+
+
+def memory_tiles(example: Example) -> list[np.ndarray]:
+    """The parts of `memory_strip`, one a frame."""
     width = _enlarged(example.frames[0]).shape[1]
-    rows = [_cells(cells.astype(np.float32), width) for cells in example.memory.values()]
-    gap = np.full((GAP, rows[0].shape[1], 3), 128, np.uint8)
-    return np.concatenate([part for row in rows for part in (row, gap)][:-1])
+    gap = np.full((GAP, width, 3), 128, np.uint8)
+    layers = [_cells(cells.astype(np.float32), width) for cells in example.memory.values()]
+    columns = zip(*layers, strict=True)  # the grids of a frame, layer by layer
+    return [np.concatenate([part for grid in column for part in (grid, gap)][:-1]) for column in columns]
 
 
 def recalled_strip(example: Example) -> np.ndarray:
@@ -128,10 +134,14 @@ def recalled_strip(example: Example) -> np.ndarray:
 
     Bars go up from 0 to 1, and down to -1; under them the weights as numbers, and the frame's under the chosen patch.
     """
+    return _in_lines(recalled_tiles(example), PER_LINE)
+
+
+def recalled_tiles(example: Example) -> list[np.ndarray]:
+    """The parts of `recalled_strip`, one a frame."""
     assert example.patches is not None
     assert example.weights is not None
-    blocks = [_block(*of) for of in zip(example.patches, example.weights, example.numbers, strict=True)]
-    return _in_lines(blocks, PER_LINE)
+    return [_block(*of) for of in zip(example.patches, example.weights, example.numbers, strict=True)]
 
 
 def _block(patches: np.ndarray, weights: np.ndarray, number: int) -> np.ndarray:
@@ -158,10 +168,14 @@ def contrast_strip(example: Example) -> np.ndarray:
 
     From -1 on the left to 1 on the right, as shares of the pairs of its kind, on one scale for all frames.
     """
+    return _side_by_side(contrast_tiles(example))
+
+
+def contrast_tiles(example: Example) -> list[np.ndarray]:
+    """The parts of `contrast_strip`, one a frame."""
     assert example.contrast is not None
     most = max(float(example.contrast.max(initial=0)), 1e-12)
-    panels = [_histograms(shares / most, f"#{n}") for n, shares in zip(example.numbers, example.contrast, strict=True)]
-    return _side_by_side(panels)
+    return [_histograms(shares / most, f"#{n}") for n, shares in zip(example.numbers, example.contrast, strict=True)]
 
 
 def _histograms(shares: np.ndarray, text: str) -> np.ndarray:
@@ -187,8 +201,8 @@ def _in_lines(blocks: list[np.ndarray], per_line: int) -> np.ndarray:
     return np.concatenate([part for line in lines for part in (line, gap)][:-1])
 
 
-def _cells(cells: np.ndarray, width: int) -> np.ndarray:
-    """Those of one layer (t, cells, h, w), in a grid below each frame of that width."""
+def _cells(cells: np.ndarray, width: int) -> list[np.ndarray]:
+    """Those of one layer (t, cells, h, w), in a grid for each frame of that width."""
     shares = np.nan_to_num(cells) / max(float(np.abs(np.nan_to_num(cells)).max(initial=0)), 1e-12)  # in [-1, 1]
     side = (width + GAP // 2) // ACROSS - GAP // 2
     size = side, max(1, round(side * cells.shape[2] / cells.shape[3]))
@@ -200,7 +214,7 @@ def _cells(cells: np.ndarray, width: int) -> np.ndarray:
             y, x = i // ACROSS * (size[1] + GAP // 2), i % ACROSS * (side + GAP // 2)
             grid[y : y + size[1], x : x + side] = tile
         grids.append(grid)
-    return _side_by_side(grids)
+    return grids
 
 
 def _diverging(shares: np.ndarray) -> np.ndarray:
