@@ -178,7 +178,7 @@ def _failures(studies: Sequence[Study]) -> Table | None:
             trial.name,
             [
                 Cell(study.name),
-                Cell("failed", mark="failed") if trial.failed else Cell("not run", mark="missing"),
+                Cell("failed", mark="failed") if trial.failed else Cell("not run", mark="soft"),
                 Cell(_LOG.sub("", trial.error)) if trial.error else Cell(),
                 Cell(f"build/logs/{_log(trial)}") if _log(trial) else Cell(),
                 Cell(advice(study, trial)),
