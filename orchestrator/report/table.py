@@ -26,7 +26,7 @@ _TEX = {
     "→": r"$\to$", "×": r"$\times$", "’": "'", "“": "``", "”": "''", "…": r"\ldots{}", "▾": r"$\downarrow$",
 }  # fmt: skip
 
-Mark = Literal["", "best", "worst", "failed", "missing", "soft"]
+Mark = Literal["", "best", "worst", "failed", "soft", "holds", "does-not-hold", "undecided", "not-tested"]
 
 
 class Whisker(NamedTuple):

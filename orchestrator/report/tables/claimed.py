@@ -1,0 +1,71 @@
+"""The claims of a paper with their verdicts, and the cells that each rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from orchestrator.report.claims import FAILS, HOLDS, NOT_TESTED, UNDECIDED, Contrast, Finding
+from orchestrator.report.results import Study
+from orchestrator.report.table import Cell, Column, Mark, Row, Table, slug
+from orchestrator.report.tables import cells
+
+MARKS: dict[str, Mark] = {HOLDS: "holds", FAILS: "does-not-hold", UNDECIDED: "undecided", NOT_TESTED: "not-tested"}
+
+
+def claims(study: Study, findings: Sequence[Finding]) -> Table:
+    """A row a claim: its verdict, the mean difference over its cells, and in how many of these it holds."""
+    scale = cells.scale(finding.estimate for finding in findings if finding.estimate)
+    rows = []
+    for finding in findings:
+        estimate, (agree, known) = finding.estimate, finding.printed
+        row = [
+            _verdict(finding.verdict),
+            cells.difference(estimate, scale) if estimate else cells.hole(),
+            cells.count(estimate.n) if estimate else cells.hole(),
+            _share(finding.holding, len(finding.contrasts)),
+            _share(agree, known),
+        ]
+        rows.append(Row(finding.claim.statement, row))
+    head = [
+        Column("claim", text=True), Column("verdict", text=True), Column("difference"), Column("n"),
+        Column("here", "cells that hold", "higher"), Column("as the paper prints them", "cells that hold", "higher"),
+    ]  # fmt: skip
+    notes = ["Differences paired over n sequences, with 95% bootstrap intervals; above 0 is better."]
+    return Table(slug(study.name, "claims"), f"Claims of {study.name}", head, rows, notes)
+
+
+def contrasts(study: Study, finding: Finding) -> Table:
+    """The cells of one claim, a row each."""
+    scale = cells.scale(contrast.estimate for contrast in finding.contrasts)
+    rows = [_contrast(study, contrast, scale) for contrast in finding.contrasts]
+    head = [
+        Column("benchmark", text=True), Column("of", text=True), Column("trackers", text=True), Column("difference"),
+        Column("verdict", text=True), Column("n"), Column("the paper’s difference"),
+    ]  # fmt: skip
+    named = [tracker for tracker in (finding.claim.tracker, finding.claim.than) if tracker]
+    notes = cells.caveats(study, named)
+    name = slug(study.name, "claim", finding.claim.name)
+    return Table(name, f"{finding.claim.statement}: cell by cell", head, rows, notes, cells.badge(study))
+
+
+def _contrast(study: Study, contrast: Contrast, scale: float) -> Row:
+    tracker, benchmark, aspect = contrast.first
+    than, _, other = contrast.second
+    longer = f" → {other.length}" if other.length != aspect.length else ""
+    row = [
+        cells.words(cells.aspect_name(aspect) + longer),
+        cells.words(", ".join(study.marked(name) for name in dict.fromkeys((tracker, than)))),
+        cells.difference(contrast.estimate, scale),
+        _verdict(contrast.verdict),
+        cells.count(contrast.estimate.n),
+        cells.hole() if contrast.paper is None else Cell(cells.signed(contrast.paper, 2), contrast.paper),
+    ]
+    return Row(benchmark, row)
+
+
+def _verdict(verdict: str) -> Cell:
+    return cells.words(verdict, MARKS[verdict])
+
+
+def _share(part: int, whole: int) -> Cell:
+    return Cell(f"{part} of {whole}", part) if whole else cells.hole()
