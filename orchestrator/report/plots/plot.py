@@ -20,7 +20,7 @@ from pathlib import Path
 from shutil import copyfile
 from typing import Any
 
-from orchestrator.report.plots.style import CONFIG
+from orchestrator.report.plots.style import COLUMNS, CONFIG
 
 HOVER = "hover"  # the name of a layer that only the page has: what answers to the pointer
 _RESOURCES = re.compile(rb"(?<=<<\n)(?: +/\w+ \d+ 0 R\n)+(?= *>>)")  # of a PDF's page: its fonts, or its opacities
@@ -69,7 +69,8 @@ def svg(plot: Plot) -> str:
     """The plot as a picture."""
     import vl_convert
 
-    return str(vl_convert.vegalite_to_svg(_still(plot.spec), config=CONFIG))
+    config = CONFIG | {"legend": CONFIG["legend"] | {"columns": COLUMNS[plot.spec["width"]]}}
+    return str(vl_convert.vegalite_to_svg(_still(plot.spec), config=config))
 
 
 def pdf(drawn: str) -> bytes:
@@ -117,7 +118,7 @@ def _write_bundle(path: Path, old: Path) -> None:
     if _begins(old, first):
         copyfile(old, path)
     else:
-        path.write_text(first + vl_convert.javascript_bundle(None), encoding="utf-8")
+        path.write_text(first + vl_convert.javascript_bundle(), encoding="utf-8")  # type: ignore[call-arg]
 
 
 def _begins(path: Path, text: str) -> bool:

@@ -60,8 +60,7 @@ def told_apart(labels: Mapping[str, str], field: str = "label", shapes: bool = F
         turns.append(seen.get(colour, 0))
         seen[colour] = turns[-1] + 1
     domain = list(labels)
-    shown = {"columns": COLUMNS[WIDTH]} if legend else None
-    same = {"field": field, "type": "nominal", "sort": None, "title": None, "legend": shown}
+    same = {"field": field, "type": "nominal", "sort": None, "title": None} | ({} if legend else {"legend": None})
     found: Spec = {"color": same | {"scale": {"domain": domain, "range": list(labels.values())}}}
     if shapes and len(domain) > 1:
         place = {colour: i for i, colour in enumerate(COLOURS)}

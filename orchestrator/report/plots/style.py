@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-INK, SOFT, LINE = "#1c1e21", "#55596a", "#dddde4"
+INK, SOFT, LINE = "#1c1e21", "#777c8a", "#e4e4ea"
 FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
 WIDTH, WIDE = 400, 800  # pixels, a point each in a PDF
 PLAIN = 250  # pixels: the height of a plot without its legend
@@ -37,6 +37,7 @@ CONFIG: dict[str, Any] = {
         "labelColor": INK,
         "labelFontSize": 10,
         "labelLimit": 180,
+        "offset": 10,
         "orient": "bottom",
         "rowPadding": 2,
         "symbolSize": 60,

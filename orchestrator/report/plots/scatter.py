@@ -1,0 +1,115 @@
+"""A point for each tracker: accuracy against robustness, and a score against speed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from orchestrator.report import colours
+from orchestrator.report.charts import mean_speed
+from orchestrator.report.comparisons import average_ranks
+from orchestrator.report.plots import labels
+from orchestrator.report.plots.names import place, slugged
+from orchestrator.report.plots.plot import Plot
+from orchestrator.report.plots.spec import Spec, pick, picked, said, told_apart, view, with_legend, x, y
+from orchestrator.report.plots.style import PLAIN, WIDTH
+from orchestrator.report.summary import Summary, measure_name
+from trackers.evaluation.measures import MEASURES
+
+PANEL = (WIDTH - 60, PLAIN - 50)  # pixels: about what the axes leave
+TICKS = {"grid": True, "tickCount": 6}
+SPEEDS = {"format": "~g", "grid": True, "values": [m * 10**e for e in range(-2, 5) for m in (1, 2, 5)]}
+
+
+@dataclass(frozen=True)
+class Axis:
+    """of: by tracker. ends: 95% intervals, of y. better: which way the best lie, who stand at the right, or on top."""
+
+    title: str
+    of: Mapping[str, float]
+    better: str = "higher"
+    log: bool = False
+    ends: Mapping[str, tuple[float, float]] | None = None
+
+
+def accuracy_robustness(summary: Summary) -> list[Plot]:
+    """VOT's A-R plots, of the scores and of ranks averaged over attributes; the best at the upper right."""
+    cells = {
+        measure: {t: cell.mean for t in summary.competing if (cell := summary.cell(t, measure)) is not None}
+        for measure in ("accuracy", "robustness")
+    }
+    found = []
+    if len(set(cells["accuracy"]) & set(cells["robustness"])) > 1:
+        across, up = (Axis(measure, cells[measure], MEASURES[measure].better) for measure in ("robustness", "accuracy"))
+        found.append(_scatter(summary, "ar", f"Accuracy and robustness, {place(summary)}", across, up))
+    ranks = average_ranks(summary)
+    if {"accuracy", "robustness"} <= set(ranks):
+        across, up = (Axis(f"{name} rank", ranks[name], "lower") for name in ("robustness", "accuracy"))
+        found.append(_scatter(summary, "ar-ranks", f"Accuracy and robustness by rank, {place(summary)}", across, up))
+    return found
+
+
+def speed(summary: Summary, measure: str) -> Plot | None:
+    """The score, with its 95% interval, by frames per second; None if fewer than two trackers have both."""
+    fps, scores, ends = {}, {}, {}
+    for tracker in summary.trackers:
+        made = mean_speed(summary.grid.study, tracker, summary.benchmark)
+        cell = summary.cell(tracker, measure)
+        if made and cell is not None:
+            fps[tracker], scores[tracker], ends[tracker] = made, cell.mean, cell.interval
+    if len(scores) < 2:
+        return None
+    up = Axis(measure_name(measure), scores, MEASURES[measure].better, ends=ends)
+    across = Axis("frames per second", fps, log=True)
+    return _scatter(summary, "speed", f"{measure_name(measure).capitalize()} and speed, {place(summary)}", across, up)
+
+
+def _scatter(summary: Summary, kind: str, title: str, across: Axis, up: Axis) -> Plot:
+    study = summary.grid.study
+    trackers = [tracker for tracker in summary.trackers if tracker in across.of and tracker in up.of]
+    palette = colours.of(summary.trackers)
+    rows = [
+        {"tracker": tracker, "label": study.marked(tracker), "x": across.of[tracker], "y": up.of[tracker]}
+        | (dict(zip(("low", "high"), up.ends[tracker], strict=True)) if up.ends else {})
+        for tracker in trackers
+    ]
+    best = min(trackers, key=lambda t: up.of[t] * (1 if up.better == "lower" else -1))
+    return Plot(
+        slugged(summary, kind),
+        title,
+        f"A point for each of {len(rows)} trackers: {up.title} by {across.title}, the best at the upper right. "
+        f"By {up.title} the best is {best}.",
+        scatter(rows, {study.marked(tracker): palette[tracker] for tracker in trackers}, across, up),
+    )
+
+
+def scatter(rows: Sequence[Mapping[str, object]], series: Mapping[str, str], across: Axis, up: Axis) -> Spec:
+    """Points, each with its name beside it where they are few; else a legend, with shapes besides colours.
+
+    rows: tracker, label (a key of `series`, which has its colour), x, y; low and high where `up` has intervals.
+    """
+    few = len(rows) <= labels.FEW
+    places, scale = labels.shares([float(str(row["x"])) for row in rows], across.log, across.better == "lower")
+    ends = [float(str(row[name])) for row in rows for name in ("low", "high") if up.ends]
+    heights, upward = labels.shares([*(float(str(row["y"])) for row in rows), *ends], False, up.better == "lower")
+    corners = labels.placed(np.array([places, heights[: len(rows)]]).T, [str(row["label"]) for row in rows], PANEL, few)
+    axes: Spec = {
+        "x": x(across.title, scale=scale, axis=SPEEDS if across.log else TICKS),
+        "y": y(up.title, scale=upward, axis=TICKS),
+    }
+    apart = told_apart(series, shapes=True, legend=not few)
+    tooltip = [said("tracker", "tracker"), said("x", across.title, ".3~g"), said("y", up.title, ".3~f")]
+    layers: list[Spec] = []
+    if up.ends:
+        tooltip += [said("low", "95% from", ".3~f"), said("high", "to", ".3~f")]
+        limits = {"y": {**axes["y"], "field": "low"}, "y2": {"field": "high"}}
+        coloured = {"color": told_apart(series, legend=False)["color"]}
+        layers.append({"mark": {"type": "rule"}, "encoding": {"x": axes["x"], **limits, **coloured, **picked(0.6)}})
+    points = {"mark": {"type": "point", "size": 60}, "encoding": {**axes, **apart, **picked(), "tooltip": tooltip}}
+    layers.append({"params": pick(), **points})
+    if few:
+        named = labels.layers(axes, "label")
+        return view([{**row, "corner": c} for row, c in zip(rows, corners, strict=True)], [*layers, *named], PLAIN)
+    return view(rows, layers, with_legend(len(series)))
