@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from orchestrator.report import colours
 from orchestrator.report.plots.heat import heat
-from orchestrator.report.plots.names import place, slugged
+from orchestrator.report.plots.names import place, slugged, titled
 from orchestrator.report.plots.plot import Plot
 from orchestrator.report.plots.spec import Spec, pick, picked, said, told_apart, view, with_legend, x, y
 from orchestrator.report.summary import Summary, measure_name, subset_name
@@ -26,7 +26,7 @@ def by_attribute(summary: Summary, measure: str) -> Plot:
         if (cell := summary.cell(tracker, measure, subset)) is not None
     ]
     name = measure_name(measure)
-    title = f"{name.capitalize()} by attribute, {place(summary)}"
+    title = f"{titled(measure)} by attribute, {place(summary)}"
     shown = f"The {name} of {len(trackers)} trackers on {len(subsets) - 1} attributes"
     text = f"{shown}, {MEASURES[measure].better} is better."
     slugged_name = slugged(summary, f"{measure}-attributes")

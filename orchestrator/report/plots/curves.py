@@ -8,7 +8,7 @@ import numpy as np
 
 from orchestrator.report import colours
 from orchestrator.report.curves import points
-from orchestrator.report.plots.names import place, slugged
+from orchestrator.report.plots.names import place, slugged, titled
 from orchestrator.report.plots.plot import Plot
 from orchestrator.report.plots.spec import Spec, nearest, pick, picked, said, told_apart, unit, view, with_legend, x, y
 from orchestrator.report.scores import Cell
@@ -30,10 +30,9 @@ def curve(summary: Summary, name: str, cells: Mapping[str, Cell]) -> Plot:
             label = f"{summary.grid.study.marked(tracker)} [{shown(measure, score.mean)}]"
             labels[label] = palette[tracker]
             rows += [{"tracker": tracker, "label": label, "x": a, "y": b} for a, b in thinned(*points(cells[tracker]))]
-    title = f"{name.replace('_', ' ').replace('eao', 'EAO').replace('roc', 'ROC')} curve"
     return Plot(
         slugged(summary, name),
-        f"{title[0].upper()}{title[1:]}, {place(summary)}",
+        f"{titled(name)} curve, {place(summary)}",
         f"A line for each of {len(labels)} trackers: {kind.axes[1]} by {kind.axes[0]}. "
         f"By {measure_name(measure)} the best is {next(iter(labels), 'none')}.",
         lines(rows, labels, kind.axes),
@@ -45,7 +44,9 @@ def lines(rows: list[dict[str, object]], labels: Mapping[str, str], axes: tuple[
     across = x(axes[0], scale={"nice": False, "zero": False}, axis={"grid": False})
     encoding: Spec = {"x": across, "y": y(axes[1], scale=unit()), **told_apart(labels)}
     tooltip = [said("tracker", "tracker"), said("x", axes[0], ".4~g"), said("y", axes[1], ".3f")]
-    layers = [{"params": pick(), "mark": {"type": "line", "clip": True}, "encoding": {**encoding, **picked()}}]
+    layers: list[Spec] = [
+        {"params": pick(), "mark": {"type": "line", "clip": True}, "encoding": {**encoding, **picked()}}
+    ]
     if band:
         ends = {"y": y(axes[1], "low", scale=unit()), "y2": {"field": "high"}}
         layers.append({"mark": {"type": "area"}, "encoding": {**encoding, **ends, **picked(0.15, 0.02)}})

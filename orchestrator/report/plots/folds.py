@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from orchestrator.report.plots.heat import heat
-from orchestrator.report.plots.names import place, slugged
+from orchestrator.report.plots.names import place, slugged, titled
 from orchestrator.report.plots.plot import Plot
 from orchestrator.report.plots.spec import said
 from orchestrator.report.results import Quantity
@@ -38,7 +38,7 @@ def folds(summary: Summary, measure: str) -> Plot | None:
     worst = (min if better == "higher" else max)(rows, key=lambda row: row["value"])
     return Plot(
         slugged(summary, f"{measure}-folds"),
-        f"{name.capitalize()} by fold, {place(summary)}",
+        f"{titled(measure)} by fold, {place(summary)}",
         f"A line a tracker, a column a fold of the cross-validation: the {name} on its sequences, {better} is better. "
         f"The worst is {worst['tracker']} on {worst['fold']}, {worst['value']:.3f}.",
         heat(rows, "fold", "label", tooltip, better),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from orchestrator.report import colours
 from orchestrator.report.paper import Aspect, Paper
+from orchestrator.report.plots.names import titled
 from orchestrator.report.plots.plot import Plot
 from orchestrator.report.plots.spec import Spec, nearest, pick, picked, said, told_apart, view, with_legend, x, y
 from orchestrator.report.scores import Grid
@@ -47,13 +48,13 @@ def _benchmark(paper: Paper, grid: Grid, benchmark: str) -> Plot | None:
     line = {"type": "line", "point": {"size": 25}}
     layers: list[Spec] = [{"params": pick(), "mark": line, "encoding": {**encoding, **picked()}}]
     if len(labels) <= FEW:
-        ends: Spec = {
+        around: Spec = {
             "x": encoding["x"],
             "y": {**up, "field": "low"},
             "y2": {"field": "high"},
             "color": encoding["color"],
         }
-        layers.append({"mark": "area", "encoding": {**ends, **picked(0.12, 0.02)}})
+        layers.append({"mark": "area", "encoding": {**around, **picked(0.12, 0.02)}})
     if any("paper" in row for row in rows):
         tooltip.append(said("paper", "paper", ".3~f"))
         crosses = {**encoding, "y": {**up, "field": "paper"}, **picked()}
@@ -61,7 +62,7 @@ def _benchmark(paper: Paper, grid: Grid, benchmark: str) -> Plot | None:
                        "mark": {"type": "point", "shape": "cross", "angle": 45}, "encoding": crosses})  # fmt: skip
     return Plot(
         slug(f"{study.name}-{benchmark}-length"),
-        f"{name.capitalize()} by length, {benchmark}",
+        f"{titled(paper.measure)} by length, {benchmark}",
         f"A line for each of {len(labels)} trackers on {benchmark}: {name} by length, with its 95% interval.",
         view(rows, [*layers, nearest(encoding, tooltip)], with_legend(len(labels))),
     )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from orchestrator.report import colours
-from orchestrator.report.plots.names import place, slugged
+from orchestrator.report.plots.names import place, slugged, titled
 from orchestrator.report.plots.plot import Plot
 from orchestrator.report.plots.spec import Spec, said, view, x, y
 from orchestrator.report.plots.style import WIDTH
-from orchestrator.report.summary import Summary, measure_name
+from orchestrator.report.summary import Summary
 from trackers.evaluation.measures import MEASURES
 from trackers.evaluation.significance import Ranking
 
@@ -27,7 +27,7 @@ def scores(summary: Summary, measure: str) -> Plot:
         if cell is not None
     ]
     better = MEASURES[measure].better
-    title = measure_name(measure).replace("eao", "EAO")
+    title = titled(measure)
     coloured = {"color": {"field": "colour", "type": "nominal", "scale": None}}
     across = x(title, scale={"zero": MEASURES[measure].bounds[1] <= 1, "nice": True}, axis={"grid": True})
     down = y(None, "name", "nominal", sort=None, axis={"domain": False, "ticks": False, "grid": False})
@@ -40,7 +40,7 @@ def scores(summary: Summary, measure: str) -> Plot:
     ]  # fmt: skip
     return Plot(
         slugged(summary, f"{measure}-ranks"),
-        f"{title[0].upper()}{title[1:]} with 95% intervals, {place(summary)}",
+        f"{title} with 95% intervals, {place(summary)}",
         f"A line for each of {len(rows)} trackers, the best on top: {title}, {better} is better, and its 95% interval. "
         f"The best is {rows[0]['tracker'] if rows else 'none'}.",
         view(rows, layers, 60 + LINE * len(rows)),
@@ -86,8 +86,8 @@ def critical_difference(summary: Summary, measure: str, ranking: Ranking) -> Plo
     ruled = {**axes, "x2": {"field": "x2"}, "y2": {"field": "y2"}}
     return Plot(
         slugged(summary, f"{measure}-difference"),
-        f"Critical differences by {measure_name(measure)}, {place(summary)}",
-        f"Average ranks of {k} trackers by {measure_name(measure)} over {ranking.n} sequences, the best on the left: "
+        f"Critical differences by {titled(measure)}, {place(summary)}",
+        f"Average ranks of {k} trackers by {titled(measure)} over {ranking.n} sequences, the best on the left: "
         + ", ".join(f"{tracker} {rank:.2f}" for tracker, rank in ranking.ranks.items())
         + f". Ranks that are {ranking.difference:.2f} apart differ.",
         view(

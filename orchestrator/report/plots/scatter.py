@@ -11,7 +11,7 @@ from orchestrator.report import colours
 from orchestrator.report.charts import mean_speed
 from orchestrator.report.comparisons import average_ranks
 from orchestrator.report.plots import labels
-from orchestrator.report.plots.names import place, slugged
+from orchestrator.report.plots.names import place, slugged, titled
 from orchestrator.report.plots.plot import Plot
 from orchestrator.report.plots.spec import Spec, pick, picked, said, told_apart, view, with_legend, x, y
 from orchestrator.report.plots.style import PLAIN, WIDTH
@@ -63,7 +63,7 @@ def speed(summary: Summary, measure: str) -> Plot | None:
         return None
     up = Axis(measure_name(measure), scores, MEASURES[measure].better, ends=ends)
     across = Axis("frames per second", fps, log=True)
-    return _scatter(summary, "speed", f"{measure_name(measure).capitalize()} and speed, {place(summary)}", across, up)
+    return _scatter(summary, "speed", f"{titled(measure)} and speed, {place(summary)}", across, up)
 
 
 def _scatter(summary: Summary, kind: str, title: str, across: Axis, up: Axis) -> Plot:
