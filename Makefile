@@ -4,13 +4,13 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: repro test test-slow test-nodes test-faults test-infra lint compare ui lock clean
+.PHONY: repro test test-slow test-nodes test-faults test-infra lint compare ui pictures lock clean
 
 repro: .venv/installed  ## sample data if there is none, then everything that changed
 	trackmeet data sample
 	dvc repro
 
-test: .venv/installed lint  ## under 8 minutes on two cores
+test: .venv/installed .venv/browser lint  ## under 8 minutes on two cores
 	pytest -n 2 --dist loadfile
 
 test-slow: .venv/installed  ## the long checks
@@ -37,6 +37,9 @@ compare: .venv/installed  ## our measures against the official toolkits', in an 
 ui: .venv/installed  ## the MLflow record of all runs, in the browser
 	trackmeet ui
 
+pictures: .venv/installed .venv/browser  ## those of the documentation, of the report and the record that are here
+	python -m orchestrator.pictures
+
 lock: .venv/installed  ## write constraints.txt from what is installed
 	{ echo "# Exact versions for 'pip install -c constraints.txt'; made by 'make lock'."; \
 	  pip freeze --exclude-editable | sed -e 's/ @ .*//' -e 's/+cpu$$//'; } > constraints.txt
@@ -48,4 +51,9 @@ clean:  ## everything that can be made again, except the environment and data/
 .venv/installed: pyproject.toml constraints.txt
 	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+# Where none can be installed, the tests that look at the report in it are skipped.
+.venv/browser: .venv/installed
+	python -m orchestrator.browser
 	touch $@
