@@ -218,6 +218,7 @@ class Speeds(StrEnum):
     lanes = "lanes"
     measures = "measures"
     overhead = "overhead"
+    page = "page"
     pixelwise = "pixelwise"
     rman = "rman"
     rolo = "rolo"
