@@ -6,7 +6,7 @@ from orchestrator.report import colours
 from orchestrator.report.plots.heat import heat
 from orchestrator.report.plots.names import place, slugged, titled
 from orchestrator.report.plots.plot import Plot
-from orchestrator.report.plots.spec import Spec, pick, picked, said, told_apart, view, with_legend, x, y
+from orchestrator.report.plots.spec import Spec, picked, said, told_apart, view, with_legend, x, y
 from orchestrator.report.summary import Summary, measure_name, subset_name
 from trackers.evaluation.measures import MEASURES
 from trackers.evaluation.results import ALL
@@ -46,7 +46,7 @@ def by_attribute(summary: Summary, measure: str) -> Plot:
     across = x(name, "value", scale={"zero": MEASURES[measure].bounds[1] <= 1})
     layers: list[Spec] = [
         {"mark": "rule", "encoding": {**beside, "x": {**across, "field": "low"}, "x2": {"field": "high"}, **picked()}},
-        {"params": pick(), "mark": "point", "encoding": {**beside, "x": across, **picked(), "tooltip": tooltip}},
+        {"mark": "point", "encoding": {**beside, "x": across, **picked(), "tooltip": tooltip}},
     ]
     lines = len(subsets) * (9 * len(trackers) + 7)
     return Plot(slugged_name, title, text, view(rows, layers, with_legend(len(trackers), plain=60 + lines)))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from orchestrator.report import colours
 from orchestrator.report.plots.plot import Plot
-from orchestrator.report.plots.spec import Spec, pick, picked, said, told_apart, view, with_legend, x, y
+from orchestrator.report.plots.spec import Spec, picked, said, told_apart, view, with_legend, x, y
 from orchestrator.report.plots.style import WIDE
 
 Span = tuple[str, str, str, float, float]  # worker, kind of job, its label, begin and end in seconds
@@ -36,11 +36,11 @@ def timeline(name: str, spans: Iterable[Span]) -> Plot:
         "x": x(f"{unit} since the first job began", "begin", axis={"grid": True}),
         "x2": {"field": "end"},
         **told_apart(kinds, "kind"),
-        **picked(),
+        **picked(field="kind"),
         "tooltip": [said("worker", "worker"), said("kind", "kind"), said("label", "job"),
                     said("begin", f"begin ({unit})", ".2f"), said("end", f"end ({unit})", ".2f")],
     }  # fmt: skip
-    layer = {"params": pick("kind"), "mark": {"type": "bar", "height": {"band": 0.8}}, "encoding": encoding}
+    layer = {"mark": {"type": "bar", "height": {"band": 0.8}}, "encoding": encoding}
     return Plot(
         name,
         "What the workers did",
@@ -71,11 +71,11 @@ def seconds(name: str, rows: Sequence[tuple[str, str, float]]) -> Plot:
         "y": y(None, "tracker", "nominal", sort=ordered, axis={"domain": False, "ticks": False}),
         "x": x(unit, "time", stack="zero"),
         **told_apart(kinds, "kind"),
-        **picked(),
+        **picked(field="kind"),
         "tooltip": [said("tracker", "tracker"), said("kind", "kind"), said("time", unit, ".3~g"),
                     said("total", f"{unit} in all", ".3~g")],
     }  # fmt: skip
-    layer = {"params": pick("kind"), "mark": {"type": "bar", "height": {"band": 0.8}}, "encoding": encoding}
+    layer = {"mark": {"type": "bar", "height": {"band": 0.8}}, "encoding": encoding}
     return Plot(
         name,
         "Time by tracker and kind of job",

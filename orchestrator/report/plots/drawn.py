@@ -13,7 +13,7 @@ from orchestrator.report.plots import labels
 from orchestrator.report.plots.curves import MOST, lines
 from orchestrator.report.plots.plot import Plot
 from orchestrator.report.plots.scatter import PANEL, SPEEDS, TICKS
-from orchestrator.report.plots.spec import Spec, pick, picked, said, told_apart, view, with_legend, x, y
+from orchestrator.report.plots.spec import Spec, picked, said, told_apart, view, with_legend, x, y
 from orchestrator.report.plots.style import PLAIN
 from orchestrator.report.results import Study
 from orchestrator.report.summary import measure_name, subset_name
@@ -101,7 +101,7 @@ def _scattered(chart: Chart, panel: str, points: Sequence[Point], drawing: Drawi
         rows = [{**row, "order": i} for i, row in enumerate(rows)]
     marks = {"mark": {"type": "point", "size": 50}, "encoding": {**axes, "color": coloured, **picked()}}
     marks["encoding"] |= {"tooltip": tooltip}
-    spec = [*layers, {"params": pick(), **marks}, *labels.layers(axes)]
+    spec = [*layers, {**marks}, *labels.layers(axes)]
     return view(rows, spec, with_legend(len(apart)) if len(apart) > 1 else PLAIN)
 
 
@@ -145,8 +145,7 @@ def _beside(chart: Chart, panel: str, points: Sequence[Point], drawing: Drawing,
             layers.append({"transform": own, "mark": "line",
                            "encoding": {"x": across, "y": heights, **coloured, **picked()}})  # fmt: skip
         marks = {"x": across, "y": heights, **coloured, **picked(), "tooltip": tooltip}
-        picks = {"params": pick()} if i == 0 else {}
-        layers.append({**picks, "transform": own, "mark": {"type": "point", "size": 50}, "encoding": marks})
+        layers.append({"transform": own, "mark": {"type": "point", "size": 50}, "encoding": marks})
     return view(rows, layers, with_legend(len(apart)) if series != [ALL] else PLAIN)
 
 

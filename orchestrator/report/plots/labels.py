@@ -63,5 +63,5 @@ def shares(values: Sequence[float], log: bool = False, reverse: bool = False) ->
     low, high = float(array.min()) - room, float(array.max()) + room
     placed = (array - low) / (high - low)
     domain = [10**low, 10**high] if log else [low, high]
-    scale = {"domain": [float(f"{end:.4g}") for end in domain], "nice": False, "zero": False, "reverse": reverse}
-    return (1 - placed if reverse else placed).tolist(), scale | ({"type": "log"} if log else {})
+    scale = {"domain": [float(f"{end:.4g}") for end in domain], "nice": False, "reverse": reverse}
+    return (1 - placed if reverse else placed).tolist(), scale | ({"type": "log"} if log else {"zero": False})

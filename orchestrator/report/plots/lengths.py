@@ -6,7 +6,7 @@ from orchestrator.report import colours
 from orchestrator.report.paper import Aspect, Paper
 from orchestrator.report.plots.names import titled
 from orchestrator.report.plots.plot import Plot
-from orchestrator.report.plots.spec import Spec, nearest, pick, picked, said, told_apart, view, with_legend, x, y
+from orchestrator.report.plots.spec import Spec, nearest, picked, said, told_apart, view, with_legend, x, y
 from orchestrator.report.scores import Grid
 from orchestrator.report.summary import measure_name
 from orchestrator.results import slug
@@ -46,7 +46,7 @@ def _benchmark(paper: Paper, grid: Grid, benchmark: str) -> Plot | None:
     tooltip = [said("tracker", "tracker"), said("x", "length", "d"), said("y", name, ".3f"),
                said("low", "95% from", ".3f"), said("high", "to", ".3f")]  # fmt: skip
     line = {"type": "line", "point": {"size": 25}}
-    layers: list[Spec] = [{"params": pick(), "mark": line, "encoding": {**encoding, **picked()}}]
+    layers: list[Spec] = [{"mark": line, "encoding": {**encoding, **picked()}}]
     if len(labels) <= FEW:
         around: Spec = {
             "x": encoding["x"],

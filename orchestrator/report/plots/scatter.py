@@ -13,7 +13,7 @@ from orchestrator.report.comparisons import average_ranks
 from orchestrator.report.plots import labels
 from orchestrator.report.plots.names import place, slugged, titled
 from orchestrator.report.plots.plot import Plot
-from orchestrator.report.plots.spec import Spec, pick, picked, said, told_apart, view, with_legend, x, y
+from orchestrator.report.plots.spec import Spec, picked, said, told_apart, view, with_legend, x, y
 from orchestrator.report.plots.style import PLAIN, WIDTH
 from orchestrator.report.summary import Summary, measure_name
 from trackers.evaluation.measures import MEASURES
@@ -108,7 +108,7 @@ def scatter(rows: Sequence[Mapping[str, object]], series: Mapping[str, str], acr
         coloured = {"color": told_apart(series, legend=False)["color"]}
         layers.append({"mark": {"type": "rule"}, "encoding": {"x": axes["x"], **limits, **coloured, **picked(0.6)}})
     points = {"mark": {"type": "point", "size": 60}, "encoding": {**axes, **apart, **picked(), "tooltip": tooltip}}
-    layers.append({"params": pick(), **points})
+    layers.append({**points})
     if few:
         named = labels.layers(axes, "label")
         return view([{**row, "corner": c} for row, c in zip(rows, corners, strict=True)], [*layers, *named], PLAIN)

@@ -11,7 +11,7 @@ from orchestrator.report.plots.style import COLUMNS, ENTRY, PLAIN, WIDE, WIDTH
 
 Spec = dict[str, Any]
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
-PICK, NEAR = "pick", "near"  # what the legend brings out; what is next to the pointer
+PICK, NEAR = "pick", "near"  # the series that the legend brings out; the point next to the pointer
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
 DASHES = ([1, 0], [5, 2], [1.5, 1.5])  # solid first
 
@@ -23,6 +23,7 @@ def view(values: Sequence[Mapping[str, Any]], layers: Sequence[Spec], height: in
         "width": WIDE if wide else WIDTH,
         "height": height,
         "autosize": {"type": "fit", "contains": "padding"},
+        "params": [{"name": PICK, "value": []}],
         "data": {"values": [_row(row) for row in values]},
         "layer": list(layers),
     }
@@ -72,14 +73,10 @@ def told_apart(labels: Mapping[str, str], field: str = "label", shapes: bool = F
     return found
 
 
-def picked(opacity: float = 1, least: float = 0.12) -> Spec:
-    """How opaque series are: those that the legend did not bring out fade."""
-    return {"opacity": {"condition": {"param": PICK, "value": opacity}, "value": least}}
-
-
-def pick(field: str = "label") -> list[Spec]:
-    """What a click on the legend does: bring out one series, or with Shift several."""
-    return [{"name": PICK, "select": {"type": "point", "fields": [field]}, "bind": "legend"}]
+def picked(opacity: float = 1, least: float = 0.12, field: str = "label") -> Spec:
+    """How opaque series are: where the legend brought some out, the others fade."""
+    test = f"!length({PICK}) || indexof({PICK}, datum.{field}) >= 0"
+    return {"opacity": {"condition": {"test": test, "value": opacity}, "value": least}}
 
 
 def nearest(encoding: Spec, tooltip: Sequence[Spec]) -> Spec:

@@ -9,7 +9,7 @@ import numpy as np
 from orchestrator.report import colours
 from orchestrator.report.plots.curves import thinned
 from orchestrator.report.plots.plot import Plot
-from orchestrator.report.plots.spec import nearest, pick, picked, said, told_apart, view, with_legend, x, y
+from orchestrator.report.plots.spec import nearest, picked, said, told_apart, view, with_legend, x, y
 from orchestrator.report.results import Study, Trial
 from orchestrator.results import slug
 
@@ -61,7 +61,7 @@ def _metric(study: Study, metric: str, trials: list[Trial]) -> Plot:
     detail = {"detail": {"field": "trial"}}
     tooltip = [said("trial", "trial"), said("x", "step", ",d"), said("y", title, ".4~g")]
     mark = {"type": "line", "point": {"size": 20}} if most <= DOTTED else {"type": "line"}
-    layers = [{"params": pick(), "mark": mark, "encoding": {**encoding, **detail, **picked()}}]
+    layers = [{"mark": mark, "encoding": {**encoding, **detail, **picked()}}]
     return Plot(
         slug(f"{study.name}-training-{metric}"),
         f"Training: {title}",
