@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import math
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import cv2
 
 from trackers.benchmarks import got10k, lasot, otb, plain, vot
 from trackers.benchmarks.files import Files, Folder
 from trackers.benchmarks.problems import Problems
-from trackers.sequence import Sequence, Unseen
+from trackers.sequence import Frames, Image, Sequence, Unseen
 
 Box = tuple[float, float, float, float]
+FPS = 25.0  # frames a second, where the files do not say
 WHERE = "a video, a folder of images or a sequence of a benchmark"
+
+
+class NoBoxError(ValueError):
+    """Nothing says where the target is in the first frame."""
 
 
 class Alone(Folder):
@@ -39,8 +47,8 @@ def open(source: Path, box: Box | None = None) -> Sequence:
     beside a video none is then looked for. Of a folder, `groundtruth_rect.txt` is OTB's; `groundtruth.txt` is
     LaSOT's beside a folder `img`, GOT-10k's beside `absence.label`, one box where it has one row, and VOT's else.
 
-    Raises DataError that lists what is wrong with the files, ValueError where there is no frame, no box to start
-    from, or more than one sequence; FileNotFoundError where nothing is.
+    Raises DataError that lists what is wrong with the files, NoBoxError where there is no box to start from,
+    ValueError where there is no frame, or more than one sequence; FileNotFoundError where nothing is.
     """
     source = source.resolve()
     files = Alone(source)
@@ -55,11 +63,52 @@ def open(source: Path, box: Box | None = None) -> Sequence:
     return replace(seen[0], name=source.stem if source.is_file() else source.name)
 
 
+def rate(source: Path) -> float:
+    """Frames a second, of a video as its file says."""
+    fps = cv2.VideoCapture(str(source)).get(cv2.CAP_PROP_FPS) if source.is_file() else 0.0
+    return fps if math.isfinite(fps) and 0 < fps <= 1000 else FPS
+
+
+def cut(sequence: Sequence, first: int, last: int | None) -> Sequence:
+    """Its frames from `first` to `last`, this one included; None: the end. ValueError where it has no such frames."""
+    end = len(sequence) if last is None else last + 1
+    if not 0 <= first < end <= len(sequence):
+        raise ValueError(
+            f"sequence {sequence.name}: expected --start and --end within its frames 0 to {len(sequence) - 1}, "
+            f"got {first} and {end - 1}"
+        )
+    if (first, end) == (0, len(sequence)):
+        return sequence
+    return replace(
+        sequence,
+        frames=Part(sequence.frames, range(first, end)),
+        groundtruth=sequence.groundtruth[first:end],
+        regions=None if sequence.regions is None else [sequence.regions[t] for t in range(first, end)],
+        labelled=None if sequence.labelled is None else sequence.labelled[first:end],
+        omitted=None if sequence.omitted is None else sequence.omitted[first:end],
+        tags={name: rows[first:end] for name, rows in sequence.tags.items()},
+    )
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some frames of a sequence."""
+
+    frames: Frames
+    numbers: range
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, t: int) -> Image:
+        return self.frames[self.numbers[t]]
+
+
 def _reader(source: Path, files: Files, box: Box | None) -> tuple[Any, Any]:
     """The module that reads it, and its Config."""
     if source.is_file():
         if box is None and len(files.names) == 1 and source.name.lower().endswith(plain.VIDEOS):
-            raise ValueError(
+            raise NoBoxError(
                 f"{source}: expected the first box: --box x,y,width,height, or {source.stem}.txt beside it"
             )
         return plain, plain.Config(box)
@@ -69,7 +118,7 @@ def _reader(source: Path, files: Files, box: Box | None) -> tuple[Any, Any]:
     if groundtruth not in files:
         if box is None:
             rows = "groundtruth.txt or groundtruth_rect.txt in it"
-            raise ValueError(f"{source}: expected the first box: --box x,y,width,height, or {rows}")
+            raise NoBoxError(f"{source}: expected the first box: --box x,y,width,height, or {rows}")
         return plain, plain.Config(box)
     if f"{source.name}/img" in files.folders(source.name):
         return lasot, lasot.Config()

@@ -3,79 +3,169 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from trackers.benchmarks.videos import Video
-from trackers.sequence import Image, Region, Sequence
+from trackers.boxes import iou
+from trackers.sequence import Image, Region
+from trackers.sequence import Sequence as VideoSequence
 
 WHITE = (255, 255, 255)  # the groundtruth
 # RGB; Okabe and Ito's colours, told apart with any kind of colour vision.
 COLOURS = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (204, 121, 167), (213, 94, 0), (240, 228, 66), (0, 114, 178))
-FPS = 25.0
-HEIGHT = 480  # pixels: smaller frames are enlarged, by a whole number, so that lines and words can be seen
-LINE = 22  # pixels: the height of a line of the legend
+# What every OpenCV writes, by a file's ending: players play either, browsers the second alone.
+CODECS = {".mp4": "mp4v", ".webm": "VP80"}
+HEIGHT = 480  # pixels: smaller pictures are enlarged, by a whole number, so that lines and words can be seen
+WIDTH = 1920  # pixels: pictures that are wider are made smaller
+LINE = 22  # pixels: the height of a line of words
 BIT = 4  # lines are drawn to 1/16 of a pixel
+
+Box = tuple[float, float, float, float]
+Boxes = Mapping[str, np.ndarray]
 
 
 def write(
     path: Path,
-    sequence: Sequence,
-    boxes: Mapping[str, np.ndarray],
+    sequence: VideoSequence,
+    boxes: Boxes,
     progress: Callable[[int], None] = lambda done: None,
+    fps: float = 25.0,
+    side_by_side: bool = False,
+    first: int = 0,
 ) -> None:
-    """Write `path`, an mp4 file: whole, or not at all.
+    """Write `path`, see `film`.
 
     boxes: (frames, 4) by name of tracker, NaN where nothing is drawn. The groundtruth is drawn below them, where
-    there is more of it than a start. The legend is above the frames, with the frame's number, from 0. Frames are
-    cut or filled up to the size of the first. progress: called with the number of frames drawn.
+    there is more of it than a start, and each tracker's overlap with it stands beside its name. fps: frames a second.
+    first: the number of the first frame. progress: called with the number of frames drawn.
+    """
+    annotated = int(np.isfinite(sequence.groundtruth).all(1).sum()) > 1
+    height, width, _ = sequence.frames[0].shape
+    page = Page((height, width), tuple(boxes), annotated, side_by_side)
+    with film(path, fps) as add:
+        for t in range(len(sequence)):
+            said = {name: rows[t] for name, rows in boxes.items()}
+            truth = _outline(sequence, t) if annotated else None
+            overlaps = _overlaps(sequence.groundtruth[t], said) if annotated else {}
+            add(page.draw(sequence.frames[t], first + t, said, truth, overlaps))
+            progress(t + 1)
+
+
+@contextmanager
+def film(path: Path, fps: float) -> Iterator[Callable[[Image], None]]:
+    """Write a video, .mp4 or .webm: whole, or not at all. Gives what adds a picture, RGB of even sides.
 
     Raises OSError where this OpenCV writes no such files, or what it wrote cannot be read back.
     """
-    height, width, _ = sequence.frames[0].shape
-    scale = max(1, round(HEIGHT / height))
-    annotated = int(np.isfinite(sequence.groundtruth).all(1).sum()) > 1
-    colours = {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(boxes)}
-    legend = _legend({**({"groundtruth": WHITE} if annotated else {}), **colours}, scale * width)
-    rows, columns = len(legend) + scale * height, scale * width
-    page = np.zeros((rows + rows % 2, columns + columns % 2, 3), np.uint8)  # of even sides, as codecs want them
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as folder:
         unfinished = Path(folder) / path.name
-        writer = cv2.VideoWriter(str(unfinished), cv2.VideoWriter.fourcc(*"mp4v"), FPS, page.shape[1::-1])
-        if not writer.isOpened():
-            raise OSError(f"{path}: expected an OpenCV that writes MPEG-4 video to a file .mp4, got one that does not")
-        for t in range(len(sequence)):
-            frame = _fitted(sequence.frames[t], (height, width), scale)
-            if annotated:
-                _draw(frame, _outline(sequence, t), scale, WHITE, 1)
-            for name, colour in colours.items():
-                _draw(frame, boxes[name][t], scale, colour, 2)
-            page[: len(legend), :columns] = legend
-            _say(page, str(t), 0, 0, WHITE)
-            page[len(legend) : rows, :columns] = frame
-            writer.write(cv2.cvtColor(page, cv2.COLOR_RGB2BGR))
-            progress(t + 1)
-        writer.release()
-        _check(unfinished, path, len(sequence))
+        writer, count = cv2.VideoWriter(), 0
+
+        def add(picture: Image) -> None:
+            nonlocal count
+            if not writer.isOpened():
+                codec = cv2.VideoWriter.fourcc(*CODECS[path.suffix])
+                if not writer.open(str(unfinished), codec, fps, picture.shape[1::-1]):
+                    raise OSError(f"{path}: expected an OpenCV that writes files {path.suffix}, got one that does not")
+            writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+            count += 1
+
+        try:
+            yield add
+        finally:
+            writer.release()
+        _check(unfinished, path, count)
         unfinished.replace(path)
 
 
-def _legend(colours: Mapping[str, tuple[int, int, int]], width: int) -> Image:
-    """Names in their colours, in as many lines as they take; room for the frame's number in the first."""
-    places, x, y = [], _extent("00000"), 0
-    for name in colours:
-        if x + _extent(name) > width and x:
-            x, y = 0, y + LINE
-        places.append((x, y))
-        x += _extent(name)
-    legend = np.zeros((y + LINE, width, 3), np.uint8)
-    for (name, colour), (x, y) in zip(colours.items(), places, strict=True):
-        _say(legend, name, x, y, colour)
-    return legend
+@dataclass
+class Page:
+    """How a picture is laid out: a frame with all boxes in it, or a panel for each tracker.
+
+    size: height and width of the frames; others are cut or filled up. names: of the trackers. annotated: whether
+    there is groundtruth to draw. Names are above the frames, with the frame's number in the first line.
+    """
+
+    size: tuple[int, int]
+    names: Sequence[str]
+    annotated: bool = False
+    side_by_side: bool = False
+    columns: int = field(init=False, default=1)
+    scale: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        height, width = self.size
+        self.colours = {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(self.names)}
+        self.panels = [(name,) for name in self.names] if self.side_by_side else [tuple(self.names)]
+        if len(self.panels) > 1:
+            self.columns = min(range(1, len(self.panels) + 1), key=self._ungainly)
+        rows = -(-len(self.panels) // self.columns)
+        widest = WIDTH / (self.columns * width)
+        self.scale = min(max(1, round(HEIGHT / (rows * height))), int(widest) or widest)
+        self.frame = max(round(self.scale * height), 1), max(round(self.scale * width), 1)
+
+    def draw(
+        self,
+        image: Image,
+        number: int,
+        boxes: Boxes,
+        truth: Region | None = None,
+        overlaps: Mapping[str, float] | None = None,
+    ) -> Image:
+        """The picture of one frame, RGB of even sides. boxes: (4,) of each tracker, NaN where it has none."""
+        fitted = self.resized(image)
+        shown = []
+        for panel in self.panels:
+            frame = fitted.copy()
+            if truth is not None:
+                _draw(frame, truth, self.scale, WHITE, 1)
+            for name in panel:
+                _draw(frame, boxes[name], self.scale, self.colours[name], 2)
+            shown.append(np.concatenate([self._words(panel, overlaps or {}), frame]))
+        shown += [np.zeros_like(shown[0])] * (-len(shown) % self.columns)
+        rows = [np.concatenate(shown[i : i + self.columns], 1) for i in range(0, len(shown), self.columns)]
+        page = np.concatenate(rows)
+        _say(page, str(number), 0, 0, WHITE)
+        return np.pad(page, [(0, page.shape[0] % 2), (0, page.shape[1] % 2), (0, 0)])  # as codecs want them
+
+    def resized(self, image: Image) -> Image:
+        """A frame as it is shown."""
+        return _fitted(image, self.size, self.frame)
+
+    def _words(self, names: Sequence[str], overlaps: Mapping[str, float]) -> Image:
+        """Names in their colours, in as many lines as they take; room for the frame's number in the first."""
+        words = {"groundtruth": WHITE} if self.annotated else {}
+        words |= {name: self.colours[name] for name in names}
+        places, x, y = [], _extent("00000"), 0
+        for name in words:
+            wide = _extent(f"{name} 0.00" if self.annotated and name in self.colours else name)
+            if x + wide > self.frame[1] and x:
+                x, y = 0, y + LINE
+            places.append((x, y))
+            x += wide
+        legend = np.zeros((y + LINE, self.frame[1], 3), np.uint8)
+        for (name, colour), (x, y) in zip(words.items(), places, strict=True):
+            _say(legend, f"{name} {overlaps[name]:.2f}" if name in overlaps else name, x, y, colour)
+        return legend
+
+    def _ungainly(self, columns: int) -> float:
+        """How far a picture of so many columns is from the shape of a screen, 16 to 9."""
+        height, width = self.size
+        rows = -(-len(self.panels) // columns)
+        return abs(np.log(columns * width / (rows * (height + LINE)) * 9 / 16))
+
+
+def _overlaps(truth: np.ndarray, boxes: Boxes) -> dict[str, float]:
+    """Of each tracker with the groundtruth (4,); of those alone that have any, where there is any."""
+    found = {name: float(iou(truth, box)) for name, box in boxes.items()}
+    return {name: overlap for name, overlap in found.items() if not np.isnan(overlap)}
 
 
 def _extent(text: str) -> int:
@@ -86,26 +176,26 @@ def _say(image: Image, text: str, x: int, y: int, colour: tuple[int, int, int]) 
     cv2.putText(image, text, (x + 6, y + LINE - 7), cv2.FONT_HERSHEY_SIMPLEX, 0.5, colour, 1, cv2.LINE_AA)
 
 
-def _fitted(image: Image, size: tuple[int, int], scale: int) -> Image:
-    """The image cut or filled up to this height and width, and enlarged."""
+def _fitted(image: Image, size: tuple[int, int], shown: tuple[int, int]) -> Image:
+    """The image cut or filled up to a size, height and width, and then resized to another."""
     if image.shape[:2] != size:
         page = np.zeros((*size, 3), np.uint8)
         part = image[: size[0], : size[1]]
         page[: part.shape[0], : part.shape[1]] = part
         image = page
-    if scale == 1:
-        return image.copy()
-    return cv2.resize(image, (scale * size[1], scale * size[0]), interpolation=cv2.INTER_CUBIC)
+    if shown == size:
+        return image
+    return cv2.resize(image, shown[::-1], interpolation=cv2.INTER_CUBIC if shown > size else cv2.INTER_AREA)
 
 
-def _outline(sequence: Sequence, t: int) -> Region:
+def _outline(sequence: VideoSequence, t: int) -> Region:
     """The groundtruth as a box or polygon."""
     region = sequence.region(t)
     return region if region.ndim == 1 else sequence.groundtruth[t]
 
 
-def _draw(frame: Image, region: Region, scale: int, colour: tuple[int, int, int], width: int) -> None:
-    """A box or polygon, in pixels before the frame was enlarged; nothing where it is NaN."""
+def _draw(frame: Image, region: Region, scale: float, colour: tuple[int, int, int], width: int) -> None:
+    """A box or polygon, in pixels before the frame was resized; nothing where it is NaN."""
     if not np.isfinite(region).all():
         return
     if len(region) == 4:
@@ -118,7 +208,7 @@ def _draw(frame: Image, region: Region, scale: int, colour: tuple[int, int, int]
 def _check(written: Path, path: Path, length: int) -> None:
     try:
         found = len(Video(written))
-    except ValueError:
+    except (ValueError, OSError):
         found = 0
-    if found != length:
+    if found != length or not length:
         raise OSError(f"{path}: expected {length} frames to be read back from what was written, got {found}")

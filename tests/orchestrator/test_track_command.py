@@ -46,7 +46,7 @@ def images(tmp_path):
 
 
 def boxes(path):
-    return json.loads(path.read_text())["trackers"]
+    return {name: said["boxes"] for name, said in json.loads(path.read_text())["trackers"].items()}
 
 
 def test_it_tracks_with_the_weights_of_the_last_run(call, project, images):
@@ -68,7 +68,7 @@ def test_it_tracks_with_the_weights_of_the_last_run(call, project, images):
     overlap = np.mean([(12 - t) / (12 + t) for t in range(1, 6)])
     assert described.endswith(f"average overlap {overlap:.3f} in 5")
     assert where == "a/boxes.json"
-    assert not list(project.root.glob("*.mp4"))
+    assert not list(project.root.glob("*.webm"))
 
 
 def test_what_is_not_trained_says_what_trains_it(call, images):
@@ -77,7 +77,7 @@ def test_what_is_not_trained_says_what_trains_it(call, images):
     assert code == 2
     assert error.startswith("error: tracker Slow mover: expected its weights in ")
     assert error.endswith("trackmeet run --study 'toy' --tracker 'Slow mover'\n")
-    assert not list(images.parent.glob("*.mp4"))
+    assert not list(images.parent.glob("*.webm"))
 
 
 def test_a_study_is_named_where_two_differ(call, project, params, images):
@@ -103,8 +103,8 @@ def test_a_box_is_the_start_and_the_groundtruth_stays(call, project, images):
     assert boxes(project.root / "v.json") == {"Identity": [[15, 8, 12, 12]] * 6}
     assert f"average overlap {np.mean([(12 - t) / (12 + t) for t in (4, 3, 2, 1, 0)]):.3f} in 5" in out
     assert len(Video(project.root / "v.mp4")) == 6
-    assert call(images, "--tracker", "Identity")[1].splitlines()[-1] == "walk-tracked.mp4"
-    assert call(project.root / "v.mp4", "--tracker", "Identity", "--box", "1,30,9,9")[1].endswith("v-tracked.mp4\n")
+    assert call(images, "--tracker", "Identity")[1].splitlines()[-1] == "walk-tracked.webm"
+    assert call(project.root / "v.mp4", "--tracker", "Identity", "--box", "1,30,9,9")[1].endswith("v-tracked.webm\n")
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_a_box_is_the_start_and_the_groundtruth_stays(call, project, images):
         (("--box", "1,2,3"), "--box: expected x,y,width,height, four numbers, the last two above 0, got '1,2,3'"),
         (("--box", "1,2,nan,4"), "--box: expected x,y,width,height, four numbers, the last two above 0, got '1,2,nan"),
         (("--box", "1,2,0,4"), "--box: expected x,y,width,height, four numbers, the last two above 0, got '1,2,0,4'"),
-        (("--out", "a.avi"), "--out: expected a file of its own that ends in .mp4, got a.avi"),
+        (("--out", "a.avi"), "--out: expected a file of its own that ends in .mp4 or .webm, got a.avi"),
         (("--params", "none.yaml"), "none.yaml: no such file"),
     ],
 )
@@ -134,7 +134,7 @@ def test_a_broken_frame_is_named(call, project, images):
     assert code == 2
     assert "sequence walk, frame 3" in error
     assert "0004.png" in error
-    assert not list(project.root.glob("*.mp4"))
+    assert not list(project.root.glob("*.webm"))
 
 
 def test_an_oracle_says_what_it_is(call, project, params, images):
