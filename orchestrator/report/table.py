@@ -30,12 +30,17 @@ Mark = Literal["", "best", "worst", "failed", "soft", "holds", "does-not-hold", 
 
 
 class Whisker(NamedTuple):
-    """An interval as a drawing, on an axis from -scale to scale with a line at 0."""
+    """An interval as a drawing, on an axis from `least` to `most` with a line at 0."""
 
     low: float
     effect: float
     high: float
-    scale: float
+    least: float
+    most: float
+
+    def at(self, value: float) -> float:
+        """Where on the axis that is, from 0 to 200."""
+        return 200 * (value - self.least) / (self.most - self.least)
 
 
 class Beside(NamedTuple):
@@ -151,8 +156,9 @@ class Table:
 
     @property
     def starts(self) -> list[bool]:
-        """Of each column behind the headings, whether a group starts there."""
-        return [i == 0 for _, group in self.groups for i in range(len(group))] or [False] * (len(self.head) - 1)
+        """Of each column behind the headings, whether a further group starts there."""
+        starts = [i == 0 for _, group in self.groups for i in range(len(group))] or [False] * (len(self.head) - 1)
+        return [False, *starts[1:]]
 
 
 def slug(*words: str) -> str:
@@ -199,7 +205,7 @@ def as_csv(table: Table) -> str:
 def _parts(cells: Sequence[Cell]) -> Iterator[tuple[str, list[object]]]:
     """What there is of these, a column each; of words, where none has a number."""
     numbers = any(cell.value is not None for cell in cells)
-    words = [None if cell.text == HOLE else cell.text for cell in cells]
+    words = [None if cell.text == HOLE else cell.text or None for cell in cells]
     yield "", [cell.value for cell in cells] if numbers else list(words)
     besides = [cell.beside or Beside("") for cell in cells]
     said = all(beside.value is None for beside in besides)

@@ -20,6 +20,7 @@ from trackers.evaluation.results import ALL
 from trackers.evaluation.statistics import Estimate
 
 Better = Literal["higher", "lower"]
+Axis = tuple[float, float]
 
 
 def hole(failed: bool = False) -> Cell:
@@ -49,13 +50,13 @@ def words(text: str, mark: Mark = "") -> Cell:
     return Cell(text, mark=mark) if text else Cell()
 
 
-def difference(estimate: Estimate, scale: float) -> Cell:
-    """A difference with its interval, in numbers and drawn on an axis from -scale to scale."""
+def difference(estimate: Estimate, axis: Axis) -> Cell:
+    """A difference with its interval, in numbers and drawn on an axis from one to the other."""
     effect, low, high, _ = vars(estimate).values()
     if isnan(effect):
         return Cell()
     spread = f"[{signed(low)}, {signed(high)}]"
-    return Cell(signed(effect), effect, spread, low, high, whisker=Whisker(low, effect, high, scale))
+    return Cell(signed(effect), effect, spread, low, high, whisker=Whisker(low, effect, high, *axis))
 
 
 def beside(cell: Cell, printed: Printed | None, measure: str) -> Cell:
@@ -100,10 +101,11 @@ def signed(value: float, digits: int = 3) -> str:
     return f"{value:+z.{digits}f}".replace("-", "−")
 
 
-def scale(estimates: Iterable[Estimate]) -> float:
-    """How far from 0 their intervals reach: half the width of an axis that shows them all."""
-    ends = (abs(end) for estimate in estimates for end in (estimate.low, estimate.high))
-    return max((end for end in ends if isfinite(end)), default=0) or 1.0
+def axis(estimates: Iterable[Estimate]) -> Axis:
+    """The ends of an axis that shows all their intervals, and 0."""
+    ends = [end for one in estimates for end in (one.low, one.effect, one.high) if isfinite(end)]
+    least, most = min([0.0, *ends]), max([0.0, *ends])
+    return (least, most) if least < most else (-1.0, 1.0)
 
 
 def aspect_name(aspect: Aspect) -> str:

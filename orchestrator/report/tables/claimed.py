@@ -14,13 +14,16 @@ MARKS: dict[str, Mark] = {HOLDS: "holds", FAILS: "does-not-hold", UNDECIDED: "un
 
 def claims(study: Study, findings: Sequence[Finding]) -> Table:
     """A row a claim: its verdict, the mean difference over its cells, and in how many of these it holds."""
-    scale = cells.scale(finding.estimate for finding in findings if finding.estimate)
+    axes = {
+        measure: cells.axis(one.estimate for one in findings if one.estimate and _measure(one) == measure)
+        for measure in {_measure(one) for one in findings}
+    }
     rows = []
     for finding in findings:
         estimate, (agree, known) = finding.estimate, finding.printed
         row = [
             _verdict(finding.verdict),
-            cells.difference(estimate, scale) if estimate else cells.hole(),
+            cells.difference(estimate, axes[_measure(finding)]) if estimate else cells.hole(),
             cells.count(estimate.n) if estimate else cells.hole(),
             _share(finding.holding, len(finding.contrasts)),
             _share(agree, known),
@@ -30,14 +33,17 @@ def claims(study: Study, findings: Sequence[Finding]) -> Table:
         Column("claim", text=True), Column("verdict", text=True), Column("difference"), Column("n"),
         Column("here", "cells that hold", "higher"), Column("as the paper prints them", "cells that hold", "higher"),
     ]  # fmt: skip
-    notes = ["Differences paired over n sequences, with 95% bootstrap intervals; above 0 is better."]
+    notes = [
+        "Differences paired over n sequences, with 95% bootstrap intervals; above 0 is better. Drawings of one measure "
+        "share an axis."
+    ]
     return Table(slug(study.name, "claims"), f"Claims of {study.name}", head, rows, notes)
 
 
 def contrasts(study: Study, finding: Finding) -> Table:
     """The cells of one claim, a row each."""
-    scale = cells.scale(contrast.estimate for contrast in finding.contrasts)
-    rows = [_contrast(study, contrast, scale) for contrast in finding.contrasts]
+    axis = cells.axis(contrast.estimate for contrast in finding.contrasts)
+    rows = [_contrast(study, contrast, axis) for contrast in finding.contrasts]
     head = [
         Column("benchmark", text=True), Column("of", text=True), Column("trackers", text=True), Column("difference"),
         Column("verdict", text=True), Column("n"), Column("the paper’s difference"),
@@ -48,19 +54,24 @@ def contrasts(study: Study, finding: Finding) -> Table:
     return Table(name, f"{finding.claim.statement}: cell by cell", head, rows, notes, cells.badge(study))
 
 
-def _contrast(study: Study, contrast: Contrast, scale: float) -> Row:
+def _contrast(study: Study, contrast: Contrast, axis: cells.Axis) -> Row:
     tracker, benchmark, aspect = contrast.first
     than, _, other = contrast.second
     longer = f" → {other.length}" if other.length != aspect.length else ""
     row = [
         cells.words(cells.aspect_name(aspect) + longer),
         cells.words(", ".join(study.marked(name) for name in dict.fromkeys((tracker, than)))),
-        cells.difference(contrast.estimate, scale),
+        cells.difference(contrast.estimate, axis),
         _verdict(contrast.verdict),
         cells.count(contrast.estimate.n),
         cells.hole() if contrast.paper is None else Cell(cells.signed(contrast.paper, 2), contrast.paper),
     ]
     return Row(benchmark, row)
+
+
+def _measure(finding: Finding) -> str | None:
+    """Of all its cells."""
+    return next((contrast.first[2].measure for contrast in finding.contrasts), None)
 
 
 def _verdict(verdict: str) -> Cell:

@@ -1,13 +1,13 @@
-"""The headline of the page: a row a study, and all trackers by the measures that their papers are mostly about."""
+"""What is seen first: a row a study, and of each study its trackers by the measure that its paper is mostly about."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from orchestrator.report import claims, scores
 from orchestrator.report.paper import Aspect
-from orchestrator.report.table import Beside, Cell, Column, Row, Table
+from orchestrator.report.table import Beside, Cell, Column, Row, Table, slug
 from orchestrator.report.tables import cells
 from trackers.evaluation.results import ALL
 
@@ -24,41 +24,38 @@ def overview(sections: Sequence[Section]) -> Table:
         Column("study", text=True),
         Column("trackers"),
         Column("trials done"),
-        Column("benchmarks", text=True),
+        Column("benchmarks"),
         Column("measure", "on its first benchmark", text=True),
         Column("best", "on its first benchmark"),
         Column("reference", "on its first benchmark"),
         *(Column(verdict, "claims of the paper") for verdict in VERDICTS),
-        Column("comparable with the paper", text=True),
+        Column("comparable", text=True),
     ]
     notes = [
         "Best: of the trackers that compete, by the measure that the paper is mostly about; “error” and the like are "
-        "good when low. Reference: a correlation filter (KerCorrTracker), or one that never moves (Identity)."
+        "good when low. Reference: a correlation filter (KerCorrTracker), or one that never moves (Identity).",
+        "Comparable: whether numbers may be held against the paper’s.",
     ]
     return Table("overview", "Studies", head, [_study(section) for section in sections], notes)
 
 
-def headline(sections: Sequence[Section]) -> Table:
-    """All trackers of the project by the main measure of each study's benchmarks; the best of each column in bold."""
+def headline(section: Section) -> Table | None:
+    """The study's trackers by the main measure of each of its benchmarks; the best of each column in bold.
+
+    None where nothing was measured.
+    """
+    study, grid = section.study, section.grid
     head, columns = [Column("tracker", text=True)], []
-    for section in sections:
-        for benchmark, aspect in main(section).items():
-            name = f"{benchmark}, {cells.aspect_name(aspect)}"
-            head.append(Column(name, section.study.name, cells.better(aspect.measure)))
-            found = _scored(section, benchmark, aspect)
-            means = {tracker: cell.mean for tracker, cell in found.items()}
-            best = cells.best(means, section.study.competing, cells.better(aspect.measure))
-            row = {t: cells.failed(section.grid, t, benchmark) for t in section.study.trackers}
-            columns.append(row | {t: cells.mean_interval(c, "best" if t == best else "") for t, c in found.items()})
-    caveats = {tracker: section for section in sections for tracker in section.study.caveats}
-    trackers = dict.fromkeys(tracker for section in sections for tracker in section.study.trackers)
-    rows = [
-        Row(f"{tracker}†" if tracker in caveats else tracker, [column.get(tracker, Cell()) for column in columns])
-        for tracker in trackers
-    ]
-    said = [note for section in sections for note in cells.caveats(section.study, section.study.trackers)]
-    notes = ["95% bootstrap intervals. Bold: the best of the study there.", *dict.fromkeys(said)]
-    return Table("headline", "All trackers by the main measures of their studies", head, rows, notes)
+    for benchmark, aspect in main(section).items():
+        found = _scored(section, benchmark, aspect)
+        best = _best(section, found, aspect)
+        row = {tracker: cells.failed(grid, tracker, benchmark) for tracker in study.trackers}
+        columns.append(row | {t: cells.mean_interval(c, "best" if t == best else "") for t, c in found.items()})
+        head.append(Column(cells.aspect_name(aspect), benchmark, cells.better(aspect.measure)))
+    rows = [Row(study.marked(tracker), [column[tracker] for column in columns]) for tracker in study.trackers]
+    notes = ["95% bootstrap intervals over sequences. Bold: the best.", *cells.caveats(study, study.trackers)]
+    title = f"Trackers of {study.name} at a glance"
+    return Table(slug(study.name, "headline"), title, head, rows, notes, cells.badge(study)) if columns else None
 
 
 def main(section: Section) -> dict[str, Aspect]:
@@ -78,6 +75,11 @@ def _scored(section: Section, benchmark: str, aspect: Aspect) -> dict[str, score
     return {tracker: section.grid.cells[key] for tracker, key in keys.items() if key in section.grid.cells}
 
 
+def _best(section: Section, scored: Mapping[str, scores.Cell], aspect: Aspect) -> str | None:
+    means = {tracker: cell.mean for tracker, cell in scored.items()}
+    return cells.best(means, section.study.competing, cells.better(aspect.measure))
+
+
 def _study(section: Section) -> Row:
     study, paper = section.study, section.paper
     done = sum(trial.state == "done" for trial in study.trials)
@@ -86,24 +88,24 @@ def _study(section: Section) -> Row:
     row = [
         cells.count(len(study.trackers)),
         Cell(f"{done} of {len(study.trials)}{failed}", done, mark="failed" if failed else ""),
-        cells.words(", ".join(study.benchmarks)),
+        cells.count(len(study.benchmarks)),
         *_first(section),
         *(cells.count(verdicts.count(verdict)) if verdicts else Cell() for verdict in VERDICTS),
-        cells.words(_comparable(section)),
+        _comparable(section),
     ]
-    below = f"{paper.authors} {paper.year}" if paper.title else ""
+    first, *others = paper.authors.split(", ")
+    below = f"{first}{' et al.' if others else ''} {paper.year}" if paper.title else ""
     return Row(study.name, row, link=f"#{study.name}", below=below)
 
 
 def _first(section: Section) -> list[Cell]:
     """What is measured on the first benchmark, the best tracker by it, and the reference."""
-    study, found = section.study, main(section)
+    found = main(section)
     if not found:
         return [Cell(), Cell(), Cell()]
     benchmark, aspect = next(iter(found.items()))
     scored = _scored(section, benchmark, aspect)
-    means = {tracker: cell.mean for tracker, cell in scored.items()}
-    best = cells.best(means, study.competing, cells.better(aspect.measure))
+    best = _best(section, scored, aspect)
     reference = next((name for name in REFERENCES if name in scored), None)
     named = [_named(tracker, scored) for tracker in (best, reference)]
     return [Cell(cells.aspect_name(aspect), beside=Beside(f"on {benchmark}")), *named]
@@ -116,8 +118,8 @@ def _named(tracker: str | None, scored: dict[str, scores.Cell]) -> Cell:
     return Cell(cell.text, cell.value, cell.spread, cell.low, cell.high, beside=Beside(tracker))
 
 
-def _comparable(section: Section) -> str:
+def _comparable(section: Section) -> Cell:
     if not section.paper.title:
-        return ""
+        return Cell()
     why = cells.incomparable(section.study)
-    return f"no: {why}" if why else "yes"
+    return Cell("no", beside=Beside(why)) if why else Cell("yes")

@@ -23,12 +23,12 @@ def against(summary: Summary, pairwise: Pairwise) -> Table | None:
     if best is None:
         return None
     pairs = pairwise.of(best)
-    scale = cells.scale(pair.estimate for pair in pairs)
+    axis = cells.axis(pair.estimate for pair in pairs)
     rows = [
         Row(
             study.marked(pair.than),
             [
-                cells.difference(pair.estimate, scale),
+                cells.difference(pair.estimate, axis),
                 cells.hole() if pair.p_holm is None else Cell(f"{pair.p_holm:.2g}", pair.p_holm),
                 cells.count(pair.estimate.n),
             ],

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from orchestrator.report.table import Table
 from orchestrator.report.tables import claimed, measured, papers, ranks, trials
 from orchestrator.report.tables.folds import folds
+from orchestrator.report.tables.overview import headline
 
 if TYPE_CHECKING:
     from orchestrator.report.page import Section
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
 class OfStudy:
     """By what they are found in the page; those that there are.
 
-    by_length: by benchmark. scores, by_attribute, ranks, folds: by `Summary.name`; against: by that and measure.
-    contrasts: by the claim's name. papers, by_sequence: as the paper has them.
+    headline: what is seen first. by_length: by benchmark. scores, by_attribute, ranks, folds: by `Summary.name`;
+    against: by that and measure. contrasts: by the claim's name. papers, by_sequence: as the paper has them.
     """
 
+    headline: Table | None
     by_length: Mapping[str, Table]
     scores: Mapping[str, Table]
     by_attribute: Mapping[str, Table]
@@ -39,6 +41,8 @@ class OfStudy:
     @property
     def everything(self) -> Iterator[Table]:
         """All of them."""
+        if self.headline is not None:
+            yield self.headline
         yield from self.by_length.values()
         for tables in (self.scores, self.by_attribute, self.ranks, self.folds, *self.against.values(), self.contrasts):
             yield from tables.values()
@@ -56,6 +60,7 @@ def of(section: Section) -> OfStudy:
     against = {n: {one.measure: ranks.against(s, one) for one in pairs[n]} for n, s in summaries.items()}
     ours = papers.Ours(paper, grid, summaries.values())
     return OfStudy(
+        headline=headline(section),
         by_length={name: measured.by_length(grid, paper, name) for name in study.benchmarks if study.lengths},
         scores={name: measured.scores(summary) for name, summary in summaries.items()},
         by_attribute={name: measured.by_attribute(one) for name, one in summaries.items() if one.subsets},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ def settings(study: Study) -> Table | None:
     for family in dict.fromkeys(families.values()):
         alike = [tracker for tracker in of if families[tracker] == family]
         every = dict.fromkeys(name for tracker in alike for name in of[tracker])
-        differing = [name for name in every if len({setting(of[t].get(name, UNSET)) for t in alike}) > 1]
+        differing = [name for name in every if _differs(name, [of[tracker] for tracker in alike])]
         names |= dict.fromkeys(differing)
         if differing:
             shown |= dict.fromkeys(alike, alike[0])
@@ -79,9 +80,18 @@ def _trial(trial: Trial) -> list[Cell]:
     ]
 
 
+def _differs(name: str, settings: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether any two have other values; those that were not trained have none of training, and count for none."""
+    having = [own for own in settings if name in own or "training." not in name]
+    return len({setting(own.get(name, UNSET)) for own in having}) > 1
+
+
 def _settings(trial: Trial) -> dict[str, Any]:
-    """With what it was trained on, in which variants differ as well."""
-    return {"trained on": trial.train} | flattened(trial.settings)
+    """With what it was trained on, in which variants differ as well; untrained, without those of training."""
+    flat = flattened(trial.settings)
+    if trial.train is None:
+        flat = {name: value for name, value in flat.items() if "training." not in name}
+    return {"trained on": trial.train or "nothing"} | flat
 
 
 def _value(of: dict[str, dict[str, Any]], tracker: str, first: str, name: str) -> Cell:
