@@ -158,9 +158,7 @@ def carry_out(
     record = open_record(options, paths)
     git = lineage.git_revision(paths.root)
     tags = {"git": git, "mlflow.source.git.commit": git, "data": lineage.data_revision(paths.root)}
-    recording = Recording(
-        record, prospect.chosen, store, {"profile": prospect.params.profile, **tags}, {job.key for job in prospect.todo}
-    )
+    recording = Recording(record, prospect.params, prospect.chosen, store, tags, {job.key for job in prospect.todo})
     failures: dict[str, str] = {}
     interrupted = False
     state: Any = "failed"  # as it is where anything else is raised: a disk is full, the cluster is gone

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from orchestrator.mlflow_store import MlflowStore, without_password
 from orchestrator.outbox import Outbox
-from orchestrator.runs import Model, Point, TrialRun, flatten
+from orchestrator.runs import Model, Point, Study, TrialRun, flatten
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +48,10 @@ class MlflowRecord:
         self._thread = threading.Thread(target=self._run, name="record", daemon=True)
         self._thread.start()
 
+    def study(self, study: Study) -> None:
+        self._outbox.append({"what": "study", "key": study.name, **vars(study)})
+        self._news.set()
+
     def trial(self, trial: TrialRun) -> None:
         self._told.add(trial.key)
         entry = {
@@ -57,6 +61,7 @@ class MlflowRecord:
             "tags": {name: str(value) for name, value in trial.tags.items()},
             "description": trial.description,
             "parent": trial.parent,
+            "data": [vars(dataset) for dataset in trial.data],
             "timestamp_ms": time.time_ns() // 1_000_000,
         }
         self._tell("trial", trial.key, entry)
@@ -135,9 +140,10 @@ class MlflowRecord:
             what_of = f"{entry.get('what')} {entry.get('name', '')}".strip()
             logger.warning("record: put aside %s of trial %s: %s", what_of, entry.get("key"), reason)
         self._outbox.advance(batch[-1][1], len(batch))
-        if what in ("artifact", "attach", "model"):
-            for file in entries[0].get("files") or [entries[0].get("file")]:
-                self._outbox.drop(Path(file))
+        if what in ("artifact", "attach"):
+            self._outbox.drop(Path(entries[0]["file"]))
+        for file in entries[0]["files"] if what == "model" else ():
+            self._outbox.drop(Path(file))
 
 
 def replay(spool: Path, uri: str, timeout: float) -> tuple[int, int]:

@@ -19,6 +19,7 @@ from urllib.parse import unquote, urlparse
 
 import numpy as np
 
+from orchestrator import mlflow_view as view
 from orchestrator.outbox import Entry
 from orchestrator.runs import Point
 
@@ -92,6 +93,8 @@ class MlflowStore:
 
     def _single(self, entry: Entry) -> None:
         match entry:
+            case {"what": "study"}:
+                self._study(entry)
             case {"what": "trial", "key": key}:
                 self._trials[key] = entry
                 self._open(entry)
@@ -208,6 +211,19 @@ class MlflowStore:
                 self._experiments[study] = experiment.experiment_id
         return self._experiments[study]
 
+    def _study(self, entry: Entry) -> None:
+        """Describe an experiment, and lay out the charts that compare its runs."""
+        experiment = self._experiment(entry["name"])
+        told = entry["tags"] | {"mlflow.note.content": entry["description"]}
+        runs = [run for key in entry["shown"] if (run := self.find(experiment, key))]
+        if runs:
+            ids, metrics = [run.info.run_id for run in runs], {name for run in runs for name in run.data.metrics}
+            told[view.TAG] = view.charts(ids, entry["charts"], metrics)
+        known = self._client.get_experiment(experiment).tags
+        for name, value in told.items():
+            if known.get(name) != value:
+                self._client.set_experiment_tag(experiment, name, value)
+
     def _open(self, trial: Entry) -> None:
         """Find or create the trial's run, and tell it what the trial says."""
         from mlflow.entities import Param, RunTag
@@ -236,6 +252,8 @@ class MlflowStore:
         items = [{"what": what, "key": key, "name": name, "value": value} for what, name, value in fresh]
         for batch in _chunks(items, 100):  # MLflow takes no more at once
             self._each(batch, log)
+        if trial.get("data"):
+            self._client.log_inputs(run_id, [_input(dataset) for dataset in trial["data"]])
         if any(len(value) > MAX_SETTING for value in trial["settings"].values()):
             self._client.log_dict(run_id, trial["settings"], "settings.json")
 
@@ -299,6 +317,14 @@ def fetch_model(run: str, uri: str) -> Path:
         ) from error
 
 
+def _input(dataset: Mapping[str, Any]) -> Any:
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    source, profile = json.dumps(dataset["source"]), json.dumps(dataset["profile"])
+    known = Dataset(dataset["name"], dataset["digest"], "dvc", source, profile=profile)
+    return DatasetInput(known, [InputTag("mlflow.data.context", dataset["context"])])
+
+
 def _describe_model(folder: Path, tracker: Mapping[str, Any]) -> None:
     """Write what MLflow needs to load a tracker by `orchestrator.models`, its weights apart: they are linked."""
     from mlflow import pyfunc
@@ -317,6 +343,7 @@ def _describe_model(folder: Path, tracker: Mapping[str, Any]) -> None:
             loader_module="orchestrator.models",
             data_path=str(data),
             pip_requirements=[f"trackmeet=={version('trackmeet')}"],  # inferring them takes seconds
+            input_example={"video": "video.mp4", "box": [100.0, 80.0, 40.0, 60.0]},
             signature=ModelSignature(Schema(asked), Schema(given)),
         )
 

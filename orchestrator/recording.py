@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import time
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from statistics import fmean
 
-import numpy as np
-
+from orchestrator import descriptions, layout
+from orchestrator.comparability import comparable
 from orchestrator.executor import Observer
 from orchestrator.jobs import Job
+from orchestrator.layout import Group, Headline
+from orchestrator.params import Params
 from orchestrator.plan import Trial
+from orchestrator.report import paper
 from orchestrator.requests import CANCELLED
-from orchestrator.runs import Point, Record, TrialRun
+from orchestrator.runs import Point, Record, Study, TrialRun
 from orchestrator.store import Store
-from trackers.evaluation.results import ALL
 
 MAX_TAG = 5000  # characters of a tag, the last ones
 
@@ -30,61 +32,49 @@ class Recording(Observer):
     """
 
     record: Record
+    params: Params
     trials: list[Trial]
     store: Store
     tags: dict[str, str]
     todo: set[str] = field(default_factory=set)
     _of_job: dict[str, list[Trial]] = field(default_factory=dict)
     _open: dict[str, Trial] = field(default_factory=dict)
-    _retries: dict[str, list[str]] = field(default_factory=dict)  # by the trial's key
+    _retries: dict[str, list[str]] = field(default_factory=dict)  # by the trial's key, as all that follow
+    _problems: dict[str, str] = field(default_factory=dict)
+    _points: dict[str, list[Point]] = field(default_factory=dict)  # of those that are done
+    _found: dict[str, Headline] = field(default_factory=dict)
 
     def open(self) -> None:
         """Say which trials there are; a finished one that the record may have missed is told whole."""
+        for name in dict.fromkeys(trial.study for trial in self.trials):
+            self.record.study(self._study(name))
+        for group in self._groups:
+            if group.several:
+                self._tell_group(group)
         for trial in self.trials:
             for job in trial.jobs:
                 self._of_job.setdefault(job.key, []).append(trial)
-            self._tell(trial)
             self._open[trial.key] = trial
-            self._close_if_done(trial)
-
-    def _tell(self, trial: Trial) -> None:
-        """What there is to say of a trial from its start, and of attempts at its jobs that were in vain."""
-        retries = self._retries.get(trial.key, [])
-        self.record.trial(
-            TrialRun(
-                key=trial.key,
-                study=trial.study,
-                name=trial.name,
-                settings={
-                    "family": trial.variant.family,
-                    **dataclasses.asdict(trial.variant.config),
-                    "training data": trial.train or "none",
-                    "seed": trial.seed,
-                },
-                tags={
-                    "tracker": trial.tracker,
-                    "train": trial.train or "none",
-                    "fold": "none" if trial.fold is None else str(trial.fold),
-                    **({} if trial.fold is None else {"folds": f"{trial.folds}, drawn by seed {trial.fold_seed}"}),
-                    "seed": str(trial.seed),
-                    **({"steps": trial.steps} if trial.training else {}),
-                    **({"retries": "\n".join(retries)[-MAX_TAG:]} if retries else {}),
-                    **self.tags,
-                },
-            )
-        )
+            if not self._close_if_done(trial):
+                self._tell(trial)
 
     def close(self, status: str) -> None:
         """No more will run: trials that did not end are `status`."""
         for key in list(self._open):
             self.record.finish(key, status, _now())  # type: ignore[arg-type]  # one of the record's own words
             del self._open[key]
+        for group in self._groups:
+            if group.several and not self._is_done(group):
+                self._tell_group(group)
+                self.record.finish(group.key, status, _now())  # type: ignore[arg-type]
+        for name in dict.fromkeys(trial.study for trial in self.trials):
+            self.record.study(self._study(name))
 
     # Observer.
 
     def metric(self, job: Job, name: str, value: float, step: int, timestamp_ms: int) -> None:
         for trial in self._of_job.get(job.key, ()):
-            self.record.metrics(trial.key, [Point(_curve(trial, job, name), value, step, timestamp_ms)])
+            self.record.metrics(trial.key, [Point(layout.training_curve(trial, job, name), value, step, timestamp_ms)])
 
     def finished(self, job: Job) -> None:
         self.todo.discard(job.key)
@@ -100,56 +90,138 @@ class Recording(Observer):
     def failed(self, job: Job, message: str) -> None:
         for trial in self._of_job.get(job.key, ()):
             if self._open.pop(trial.key, None):
+                self._problems[trial.key] = message
+                self._tell(trial)
                 self.record.finish(trial.key, "KILLED" if message.startswith(CANCELLED) else "FAILED", _now())
 
     # What the store holds: sent with the times at which it happened, so sending twice changes nothing.
 
-    def _close_if_done(self, trial: Trial) -> None:
+    def _close_if_done(self, trial: Trial) -> bool:
         if trial.key not in self._open or self.todo & trial.keys:
-            return
-        manifests = {job.key: self.store.manifest(job.key) for job in trial.jobs}
-        if not all(manifests.values()):
-            return
-        for job in trial.training.values():
-            folder = self.store.folder(job.key)
-            if (folder / "curve.json").exists():
-                points = json.loads((folder / "curve.json").read_text())
-                self.record.metrics(trial.key, [Point(_curve(trial, job, n), v, s, t) for n, v, s, t in points])
-        if trial.training:  # the last step's weights are the trained tracker's
-            self.record.artifact(trial.key, folder / "weights.pt", "weights")
-        ended = 0
-        for dataset, job in trial.scores.items():
-            at = int(manifests[job.key]["finished"] * 1000)  # type: ignore[index]  # all are there
-            ended = max(ended, at)
-            scores = json.loads((self.store.folder(job.key) / "scores.json").read_text())["scores"]
-            self.record.metrics(trial.key, list(_points(scores, dataset, at)))
-        self.record.finish(trial.key, "FINISHED", ended)
+            return False
+        if not all(self.store.manifest(job.key) for job in trial.jobs):
+            return False
+        points = layout.points(trial, self.store)
+        self._points[trial.key], self._found[trial.key] = points, layout.headline(trial, self.store)
+        self._tell(trial)
+        self.record.metrics(trial.key, points)
+        group = self._group_of[trial.key]
+        model = layout.model(trial, group, trial is self._first[trial.study, trial.tracker], self.store)
+        if model is not None and all(path.exists() for path in model.files.values()):
+            self.record.model(trial.key, model)
+        elif trial.training:  # the last step's weights are the trained tracker's
+            last = list(trial.training.values())[-1]
+            self.record.artifact(trial.key, self.store.folder(last.key) / "weights.pt", "weights")
+        self.record.finish(trial.key, "FINISHED", layout.ended(trial, self.store))
         del self._open[trial.key]
+        if group.several and self._is_done(group):
+            self._tell_group(group)
+            self.record.finish(group.key, "FINISHED", max(layout.ended(one, self.store) for one in group.trials))
+        return True
 
+    def _is_done(self, group: Group) -> bool:
+        return all(trial.key in self._points for trial in group.trials)
 
-def _points(scores: list[dict], dataset: str, at: int) -> Iterable[Point]:
-    """Each score, and its standard deviation over sequences."""
-    for score in scores:
-        values = np.array([value for value in score["values"] if value is not None])
-        if not len(values) or score["value"] is None:
-            continue
-        parts = [
-            score["measure"],
-            dataset,
-            score["protocol"] if score["protocol"] != "one_pass" else None,
-            score["subset"] if score["subset"] != ALL else None,
-            score["length"],
-        ]
-        name = "/".join(str(part) for part in parts if part is not None)
-        yield Point(name, score["value"], 0, at)
-        yield Point(f"{name}/std", float(values.std()), 0, at)
+    # What is told.
 
+    def _tell(self, trial: Trial) -> None:
+        """What there is to say of a trial, of attempts at its jobs that were in vain, and of what it found."""
+        retries, group = self._retries.get(trial.key, []), self._group_of[trial.key]
+        known, problem = self._found.get(trial.key, {}), self._problems.get(trial.key, "")
+        self.record.trial(
+            TrialRun(
+                key=trial.key,
+                study=trial.study,
+                name=group.title(trial),
+                settings={**layout.settings(trial), "seed": trial.seed},
+                tags={
+                    "level": "fold" if group.several else "variant",
+                    **layout.tags(trial),
+                    **layout.place(trial),
+                    **({"retries": "\n".join(retries)[-MAX_TAG:]} if retries else {}),
+                    **self._common(trial.study),
+                },
+                description=descriptions.of_trial(trial, self._papers[trial.study], known, problem)[:MAX_TAG],
+                parent=group.key if group.several else "",
+                data=layout.data_sets(trial, self.params.datasets, self.tags.get("data", "unknown")),
+            )
+        )
 
-def _curve(trial: Trial, job: Job, name: str) -> str:
-    """A curve's name in the record: with its step's, where a family trains in several."""
-    if len(trial.training) == 1:
-        return name
-    return next((f"{step}/{name}" for step, own in trial.training.items() if own.key == job.key), name)
+    def _tell_group(self, group: Group) -> None:
+        """What the trials below it are, and of those that are done the means."""
+        trial, reported = group.trials[0], self._papers[group.trials[0].study]
+        own = {group.title(one).removeprefix(f"{group.name}, "): one.key for one in group.trials}
+        done = {title: self._found[key] for title, key in own.items() if key in self._found}
+        means = {
+            key: fmean(found[key] for found in done.values())
+            for key in next(iter(done.values()), {})
+            if all(key in found for found in done.values())
+        }
+        name, score = layout.losing(done, reported.measure)
+        problems = [f"{title}: {self._problems[key]}" for title, key in own.items() if key in self._problems]
+        self.record.trial(
+            TrialRun(
+                key=group.key,
+                study=trial.study,
+                name=group.name,
+                settings=layout.settings(trial),
+                tags={
+                    "level": "variant",
+                    **layout.tags(trial),
+                    "folds done": f"{len(done)} of {len(group.trials)}",
+                    **({"losing fold": name, "losing fold score": score} if name else {}),
+                    **self._common(trial.study),
+                },
+                description=descriptions.of_group(
+                    group, reported, means, f"{name}, {score}" if name else "", "; ".join(problems)
+                )[:MAX_TAG],
+                data=layout.data_sets(trial, self.params.datasets, self.tags.get("data", "unknown")),
+            )
+        )
+        if done:
+            points = [self._points[one.key] for one in group.trials if one.key in self._points]
+            self.record.metrics(group.key, layout.averages(points))
+
+    def _study(self, name: str) -> Study:
+        own = [group for group in self._groups if group.trials[0].study == name]
+        trackers = list(dict.fromkeys(group.trials[0].tracker for group in own))
+        comparable = self._comparable[name]
+        keys = [group.key if group.several else group.trials[0].key for group in own]
+        found = [key for group in own for trial in group.trials for key in self._found.get(trial.key, {})]
+        return Study(
+            name,
+            descriptions.of_study(name, self._papers[name], trackers, comparable),
+            {"profile": self.params.profile, "comparable": comparable},
+            keys,
+            list(dict.fromkeys(layout.metric_name(*key) for key in found)),
+        )
+
+    def _common(self, study: str) -> dict[str, str]:
+        return {"comparable": self._comparable[study], "profile": self.params.profile, **self.tags}
+
+    @cached_property
+    def _groups(self) -> list[Group]:
+        return layout.groups(self.trials)
+
+    @cached_property
+    def _group_of(self) -> dict[str, Group]:
+        return {trial.key: group for group in self._groups for trial in group.trials}
+
+    @cached_property
+    def _first(self) -> dict[tuple[str, str], Trial]:
+        """Of each tracker of a study the trial that is meant where none is named."""
+        found: dict[tuple[str, str], Trial] = {}
+        for trial in self.trials:
+            found.setdefault((trial.study, trial.tracker), trial)
+        return found
+
+    @cached_property
+    def _papers(self) -> Mapping[str, paper.Paper]:
+        return {name: paper.load(name) for name in {trial.study for trial in self.trials}}
+
+    @cached_property
+    def _comparable(self) -> dict[str, str]:
+        return comparable(self.trials, self.params)
 
 
 def _now() -> int:

@@ -22,7 +22,7 @@ class TrialRun:
 
     `settings` may be nested: MLflow shows `{"training": {"epochs": 2}}` as `training.epochs`. Settings of a run never
     change, tags may. MLflow's own tags (`mlflow.user`, `mlflow.source.git.commit`) fill the columns of its UI.
-    `parent` is the key of the trial, told before, below whose run this one stands.
+    `parent` is the key of the trial, told before, below whose run this one stands. `data`: what it is made from.
     """
 
     key: str
@@ -32,6 +32,35 @@ class TrialRun:
     tags: Mapping[str, str] = field(default_factory=dict)
     description: str = ""
     parent: str = ""
+    data: Sequence["DataSet"] = ()
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """One data set that a trial reads. digest: of its content, at most 36 characters. context: what it is used for.
+
+    source: where it lies and how it is known there. profile: whatever else is known of it.
+    """
+
+    name: str
+    digest: str
+    context: str
+    source: Mapping[str, Any]
+    profile: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Study:
+    """What the record says of a study: Markdown, and tags.
+
+    shown: keys of the runs that are compared. charts: names of the metrics by which they are, in order.
+    """
+
+    name: str
+    description: str
+    tags: Mapping[str, str]
+    shown: Sequence[str] = ()
+    charts: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -51,6 +80,9 @@ class Model:
 
 class Record(Protocol):
     """What the driver tells while a study runs. A trial is told before anything about it: else KeyError."""
+
+    def study(self, study: Study) -> None:
+        """Describe a study; again, where more is known of it."""
 
     def trial(self, trial: TrialRun) -> None:
         """Open the trial's run, new or known, as RUNNING."""
@@ -73,6 +105,8 @@ class Record(Protocol):
 
 class NoRecord:
     """Keeps nothing."""
+
+    def study(self, study: Study) -> None: ...
 
     def trial(self, trial: TrialRun) -> None: ...
 

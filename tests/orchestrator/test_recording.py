@@ -36,7 +36,7 @@ def test_one_run_a_trial_with_all_that_it_found(project, params):
     """Each trial is one finished run with settings, curve, scores and weights; running again adds nothing."""
     for _ in range(2):
         conduct(project.options(record="mlflow"), project.paths)
-        assert runs(project) == dict.fromkeys(["Mover / train", "Slow mover / train", "Identity"], "FINISHED")
+        assert runs(project) == dict.fromkeys(["Mover", "Slow mover", "Identity"], "FINISHED")
         assert ask(project, "select count(*), count(distinct step) from metrics where key = 'loss'") == [(10, 5)]
         assert ask(project, "select count(*) from latest_metrics where key = 'average_overlap/test/8'") == [(3,)]
     rates = ask(project, "select value from params where key = 'rate' order by value")
@@ -55,7 +55,7 @@ def test_a_failed_trial_is_recorded_as_failed(project, params):
     params["studies"]["toy"]["trackers"]["Mover"]["fault"] = "bug"
     project.write(params)
     conduct(project.options(record="mlflow"), project.paths)
-    assert runs(project) == {"Mover / train": "FAILED", "Slow mover / train": "FINISHED", "Identity": "FINISHED"}
+    assert runs(project) == {"Mover": "FAILED", "Slow mover": "FINISHED", "Identity": "FINISHED"}
 
 
 @pytest.mark.slow
@@ -78,10 +78,10 @@ def test_a_killed_driver_leaves_one_run_a_trial(project, params):
         time.sleep(0.1)
     driver.send_signal(signal.SIGKILL)
     driver.wait()
-    assert runs(project) == {"Mover / train": "RUNNING"}
+    assert runs(project) == {"Mover": "RUNNING"}
 
     conduct(project.options(record="mlflow"), project.paths)
-    assert runs(project) == {"Mover / train": "FINISHED"}
+    assert runs(project) == {"Mover": "FINISHED"}
     assert ask(project, "select count(*), count(distinct step) from metrics where key = 'loss'") == [(250, 250)]
 
 
