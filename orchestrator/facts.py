@@ -146,7 +146,7 @@ def gather(paths: Paths, params: Path) -> Facts:
 
 def versions() -> dict[str, str]:
     """Of Python and of the libraries that results may depend on, as far as they are installed."""
-    found = {"python": platform.python_version()}
+    found = {"Python": platform.python_version()}
     for name in LIBRARIES:
         try:
             found[name] = metadata.version(name)

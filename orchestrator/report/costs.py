@@ -7,7 +7,7 @@ what was spent; what a tracker would take alone is told beside it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import gmtime, strftime
 
 from orchestrator.facts import Done, Facts
@@ -20,10 +20,10 @@ KINDS = {
     "track": "tracking",
     "score": "scoring",
     "speed": "measuring speed",
-    "extract": "seeing",  # what an extractor sees, for a cache
+    "extract": "features",  # what an extractor sees, for a cache
 }
 PAUSE = 60.0  # seconds in which no job runs, after which what comes is another run
-LONGEST = 12  # jobs that are shown
+LONGEST, BARS = 12, 20  # jobs, and trackers in the plot, that are shown
 COLUMNS = (
     "job",
     "kind",
@@ -101,8 +101,7 @@ def of(facts: Facts) -> Costs:
     shares = _shares(facts.done)
     tables = [_by_kind(facts.done, found[-1]), _by_study(facts.done), _by_tracker(facts.done, shares), _runs(found)]
     tables += [_longest(facts.done), *([_again(facts.done)] if any(job.attempts for job in facts.done) else [])]
-    bars = [(_title(*user), kind, spent) for user, own in shares.items() for kind, spent in own.items()]
-    charts = [plots.timeline("costs-timeline", _spans(found[-1])), plots.seconds("costs-seconds", bars)]
+    charts = [plots.timeline("costs-timeline", _spans(found[-1])), _bars(shares)]
     return Costs(_summary(facts, found), tables, charts, _lacking(facts))
 
 
@@ -175,11 +174,16 @@ def _spans(spell: Spell) -> Iterable[tuple[str, str, str, float, float]]:
         yield f"{job.host} {span.lane}", KINDS[job.kind], job.label, job.began - spell.began, job.ended - spell.began
 
 
+def _bars(shares: Shares) -> Plot:
+    """Of those trackers that took longest."""
+    longest = sorted(shares, key=lambda user: -sum(shares[user].values()))[:BARS]
+    rows = [(f"{user[1]} ({user[0]})", kind, spent) for user in longest for kind, spent in shares[user].items()]
+    plot = plots.seconds("costs-seconds", rows)
+    few = len(longest) == len(shares)
+    return plot if few else replace(plot, title=f"{plot.title}: the {BARS} that took longest")
+
+
 # In words, and as tables.
-
-
-def _title(study: str, tracker: str) -> str:
-    return f"{tracker} ({study})"
 
 
 def _summary(facts: Facts, found: Sequence[Spell]) -> list[str]:

@@ -130,7 +130,7 @@ def _revisions(facts: Facts) -> list[tuple[str, str]]:
         ("data", facts.data if facts.data != "unknown" else "no data.dvc"),
         ("parameters", f"profile {facts.profile or 'unknown'}, sha256 {facts.sha256[:SHORT]}"),
         ("this report", f"built {strftime('%Y-%m-%d %H:%M', gmtime(facts.at))} UTC"),
-        *((name.capitalize() if name == "python" else name, version) for name, version in facts.versions.items()),
+        ("versions", ", ".join(f"{name} {version}" for name, version in facts.versions.items())),
     ]
 
 

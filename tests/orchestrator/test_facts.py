@@ -29,4 +29,4 @@ def test_unreadable_parameters_are_a_fact(project) -> None:
     facts = gather(project.paths, project.root / "params.yaml")
     assert (facts.trials, facts.done, facts.parameters) == ({}, (), "")
     assert "params.yaml" in facts.problem
-    assert facts.versions["python"]
+    assert facts.versions["Python"]
