@@ -18,7 +18,7 @@ from orchestrator.report import scores
 HOLE = "–"
 _NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _PAGE = 45  # rows, above which a table of LaTeX runs over pages
-_LINE = 90  # characters, above which it is shrunk to the width of the text
+_LINE = 90  # characters, above which it is shrunk to the width of the text, or its heads are turned
 _TEX = {
     **{c: rf"\{c}" for c in "&%$#_{}"},
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": "$<$", ">": "$>$",
@@ -227,17 +227,21 @@ def as_latex(table: Table) -> str:
     """A table of booktabs with caption and label; the best in bold; the paper's numbers on a line below ours."""
     aligned = "".join("l" if column.text else "r" for column in table.head[1:])
     long = len(table.rows) > _PAGE
-    wide = not long and _width(table) > _LINE
+    wide = _width(table) > _LINE
     packages = ["booktabs", *(["longtable"] if long else []), *(["graphicx"] if wide else [])]
     badge = f" ({_escaped(table.badge)})" if table.badge else ""
     caption = rf"\caption{{{_escaped(table.title)}{badge}.}}\label{{tab:{table.name}}}"
     notes = [rf"\par\smallskip\footnotesize {_escaped(note)}" for note in table.notes]
-    head = [*_groups(table), " & ".join(_escaped(c.name) for c in table.head) + r" \\", r"\midrule"]
+    names = [_escaped(column.name) for column in table.head]
+    if long and wide:  # cannot be shrunk
+        names = [names[0], *(rf"\rotatebox{{90}}{{{name}}}" for name in names[1:])]
+    head = [*_groups(table), " & ".join(names) + r" \\", r"\midrule"]
     body = [line for row in table.body for line in _lines(table, row)]
     foot = [line for row in table.foot for line in _lines(table, row)]
     inner = [*body, *([r"\midrule", *foot] if foot else []), r"\bottomrule"]
     if long:
-        made = [rf"\begin{{longtable}}{{l{aligned}}}", caption + r"\\", r"\toprule", *head, r"\endhead", *inner]
+        heads = [caption + r"\\", r"\toprule", *head, r"\endfirsthead", r"\toprule", *head, r"\endhead"]
+        made = [rf"\begin{{longtable}}{{l{aligned}}}", *heads, *inner]
         lines = [r"\begingroup\scriptsize\setlength{\tabcolsep}{3pt}", *made, r"\end{longtable}", *notes, r"\endgroup"]
     else:
         made = [rf"\begin{{tabular}}{{l{aligned}}}", r"\toprule", *head, *inner, r"\end{tabular}"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.report import claims, scores
@@ -32,8 +33,8 @@ def overview(sections: Sequence[Section]) -> Table:
         Column("comparable", text=True),
     ]
     notes = [
-        "Best: of the trackers that compete, by the measure that the paper is mostly about; “error” and the like are "
-        "good when low. Reference: a correlation filter (KerCorrTracker), or one that never moves (Identity).",
+        "Best: of the study’s own trackers that compete, by the measure that the paper is mostly about. Reference: a "
+        "correlation filter (KerCorrTracker), or one that never moves (Identity). Bold: the better of the two.",
         "Comparable: whether numbers may be held against the paper’s.",
     ]
     return Table("overview", "Studies", head, [_study(section) for section in sections], notes)
@@ -105,17 +106,21 @@ def _first(section: Section) -> list[Cell]:
         return [Cell(), Cell(), Cell()]
     benchmark, aspect = next(iter(found.items()))
     scored = _scored(section, benchmark, aspect)
-    best = _best(section, scored, aspect)
-    reference = next((name for name in REFERENCES if name in scored), None)
-    named = [_named(tracker, scored) for tracker in (best, reference)]
+    means = {tracker: cell.mean for tracker, cell in scored.items()}
+    own = [tracker for tracker in section.study.competing if tracker in means and tracker not in REFERENCES]
+    choose = max if cells.better(aspect.measure) == "higher" else min
+    best = choose(own, key=means.__getitem__, default=None)
+    reference = next((tracker for tracker in REFERENCES if tracker in means), None)
+    ahead = choose((tracker for tracker in (best, reference) if tracker), key=means.__getitem__, default=None)
+    named = [_named(tracker, scored, tracker == ahead) for tracker in (best, reference)]
+    named[1] = replace(named[1], spread="")  # the page is only so wide
     return [Cell(cells.aspect_name(aspect), beside=Beside(f"on {benchmark}")), *named]
 
 
-def _named(tracker: str | None, scored: dict[str, scores.Cell]) -> Cell:
+def _named(tracker: str | None, scored: Mapping[str, scores.Cell], ahead: bool) -> Cell:
     if tracker is None:
         return Cell()
-    cell = cells.mean_interval(scored[tracker])
-    return Cell(cell.text, cell.value, cell.spread, cell.low, cell.high, beside=Beside(tracker))
+    return replace(cells.mean_interval(scored[tracker], "best" if ahead else ""), beside=Beside(tracker))
 
 
 def _comparable(section: Section) -> Cell:
