@@ -12,7 +12,7 @@ from orchestrator.report.paper import Chart
 from orchestrator.report.plots import labels
 from orchestrator.report.plots.curves import MOST, lines
 from orchestrator.report.plots.plot import Plot
-from orchestrator.report.plots.scatter import PANEL, SPEEDS, TICKS
+from orchestrator.report.plots.scatter import PANEL, TICKS, ticks
 from orchestrator.report.plots.spec import Spec, picked, said, told_apart, view, with_legend, x, y
 from orchestrator.report.plots.style import PLAIN
 from orchestrator.report.results import Study
@@ -21,7 +21,7 @@ from orchestrator.results import slug
 from trackers.evaluation.curves import CURVES
 from trackers.evaluation.results import ALL
 
-ASIDE = 14  # pixels by which points beside each other stand apart, at most
+ASIDE = 5  # pixels by which lines are moved aside for their intervals not to lie on each other, at most
 RANKS = {"ranks": ("accuracy rank", "robustness rank"), "speed": (FPS, "overall rank")}  # axes
 
 
@@ -80,7 +80,7 @@ def _scattered(chart: Chart, panel: str, points: Sequence[Point], drawing: Drawi
         for point, name, corner in zip(points, names, corners, strict=True)
     ]
     axes: Spec = {
-        "x": x(panel or across, scale=scale, axis=SPEEDS if log else TICKS),
+        "x": x(panel or across, scale=scale, axis=ticks(scale) if log else TICKS),
         "y": y(up, scale=upward, axis=TICKS),
     }
     apart = {_marked(p.series, drawing): palette[p.series] for p in sorted(points, key=lambda p: p.series == OTHERS)}
@@ -109,9 +109,7 @@ def _beside(chart: Chart, panel: str, points: Sequence[Point], drawing: Drawing,
     """Points with intervals, those of several series beside each other: by subset; or joined, by a setting."""
     series = list(dict.fromkeys(point.series for point in points))
     up = panel or measure_name(chart.measure)
-    step = min(ASIDE, 60 / len(series))
-    if chart.kind == "trend":
-        step /= 3
+    step = min(ASIDE, 20 / len(series))
     rows = [
         {"label": subset_name(_marked(point.series, drawing)), "of": subset_name(_marked(point.label, drawing))}
         | _numbers(point)
@@ -121,15 +119,16 @@ def _beside(chart: Chart, panel: str, points: Sequence[Point], drawing: Drawing,
     layers: list[Spec] = []
     for i, name in enumerate(apart):
         own = [{"filter": {"field": "label", "equal": name}}]
-        aside = (i - (len(series) - 1) / 2) * step
         across: Spec
         if chart.kind == "subsets":
             across = x(None, "of", "nominal", sort=None, axis={"labelAngle": -30 if len(rows) > 5 * len(apart) else 0})
             across["axis"]["grid"] = False
+            aside: Spec = {"field": "label", "type": "nominal", "sort": None, "scale": {"paddingOuter": 1}}
         else:
             across = x(chart.axis or chart.setting, scale={"zero": False}, axis={"grid": False})
+            aside = {"value": (i - (len(series) - 1) / 2) * step}
         heights = y(up, scale={"zero": True})
-        coloured = {"color": told_apart(apart, legend=series != [ALL])["color"], "xOffset": {"value": aside}}
+        coloured = {"color": told_apart(apart, legend=series != [ALL])["color"], "xOffset": aside}
         limits = {"y": {**heights, "field": "low"}, "y2": {"field": "high"}}
         tooltip = [
             said("label", "of"),

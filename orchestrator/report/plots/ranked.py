@@ -13,7 +13,8 @@ from trackers.evaluation.significance import Ranking
 
 LINE = 17  # pixels: the height of a line of text with the room around it
 TOP, BAR = 52, 8  # pixels: what the axis takes; between two bars of groups
-SIDE = 0.85  # how much room the names have on each side, as a share of the axis
+LETTER = 5.4  # pixels that a letter is wide, about
+LONGEST = 140  # pixels that a name may take
 
 
 def scores(summary: Summary, measure: str) -> Plot:
@@ -21,7 +22,12 @@ def scores(summary: Summary, measure: str) -> Plot:
     study, palette = summary.grid.study, colours.of(summary.trackers)
     found = [(t, summary.cell(t, measure)) for t in summary.ranked(measure)]
     rows = [
-        {"name": f"{study.marked(t)}  {i}.", "tracker": t, "x": cell.mean, "low": cell.interval[0]}
+        {
+            "name": f"{i}. {t}" if t in summary.competing else study.marked(t),
+            "tracker": t,
+            "x": cell.mean,
+            "low": cell.interval[0],
+        }
         | {"high": cell.interval[1], "rank": i, "colour": palette[t]}
         for i, (t, cell) in enumerate(found, 1)
         if cell is not None
@@ -50,6 +56,8 @@ def scores(summary: Summary, measure: str) -> Plot:
 def critical_difference(summary: Summary, measure: str, ranking: Ranking) -> Plot:
     """Demsar's diagram: average ranks, the best on the left; a bar joins trackers that do not differ."""
     k, half = len(ranking.ranks), (len(ranking.ranks) + 1) // 2
+    names = {tracker: f"{summary.grid.study.marked(tracker)} {rank:.2f}" for tracker, rank in ranking.ranks.items()}
+    share = min(LONGEST, LETTER * max(map(len, names.values())) + 24) / WIDTH  # of the width, that names have on a side
     base = TOP + BAR * len(ranking.groups)
     height = base + LINE * half + 8
     left, right = 1 - 0.06 * (k - 1), k + 0.06 * (k - 1)
@@ -67,7 +75,8 @@ def critical_difference(summary: Summary, measure: str, ranking: Ranking) -> Plo
     for x_ in (1, 1 + ranking.difference):
         line(x_, 3, x_, 9, kind="line")
     line(1, 6, 1 + ranking.difference, 6, kind="line")
-    rows.append({"x": 1, "y": -6, "kind": "left", "text": f"critical difference {ranking.difference:.2f} "})
+    text = f"critical difference {ranking.difference:.2f}"
+    rows.append({"x": 1 + ranking.difference, "y": -6, "kind": "right", "text": text})
     for i, group in enumerate(ranking.groups, 1):
         ends = [ranking.ranks[group[j]] for j in (0, -1)]
         line(ends[0] - 0.02 * k, 35 + BAR * i, ends[1] + 0.02 * k, 35 + BAR * i, kind="group")
@@ -76,9 +85,9 @@ def critical_difference(summary: Summary, measure: str, ranking: Ranking) -> Plo
         at = base + LINE * (i if first else k - 1 - i)
         line(rank, 35, rank, at, kind="line")
         line(rank, at, left if first else right, at, kind="line")
-        text = f"{summary.grid.study.marked(tracker)} {rank:.2f}"
-        rows.append({"x": left if first else right, "y": -at, "kind": "left" if first else "right", "text": text})
-    side = SIDE * (k - 1)
+        kind = "left" if first else "right"
+        rows.append({"x": left if first else right, "y": -at, "kind": kind, "text": names[tracker]})
+    side = share * (k - 1) / (1 - 2 * share)
     axes = {
         "x": x(None, scale={"domain": [1 - side, k + side], "nice": False, "zero": False}, axis=None),
         "y": y(None, scale={"domain": [-height, 0], "nice": False}, axis=None),
@@ -95,9 +104,9 @@ def critical_difference(summary: Summary, measure: str, ranking: Ranking) -> Plo
             [
                 _only("line", {"type": "rule"}, ruled),
                 _only("group", {"type": "rule", "strokeWidth": 3.5}, ruled),
-                _text("tick", "center", axes),
-                _text("left", "right", axes, -4),
-                _text("right", "left", axes, 4),
+                _text("tick", "center", axes, share),
+                _text("left", "right", axes, share, -4),
+                _text("right", "left", axes, share, 4),
             ],
             height,
         ),
@@ -108,7 +117,7 @@ def _only(kind: str, mark: Spec, encoding: Spec) -> Spec:
     return {"transform": [{"filter": f"datum.kind === '{kind}'"}], "mark": mark, "encoding": encoding}
 
 
-def _text(kind: str, align: str, axes: Spec, dx: int = 0) -> Spec:
-    limit = (SIDE - 0.08) / (1 + 2 * SIDE) * WIDTH
-    mark = {"type": "text", "align": align, "baseline": "middle", "dx": dx, "limit": round(limit)}
+def _text(kind: str, align: str, axes: Spec, share: float, dx: int = 0) -> Spec:
+    limit = {"expr": f"{share:.3f} * width - 10"}
+    mark = {"type": "text", "align": align, "baseline": "middle", "dx": dx, "limit": limit}
     return _only(kind, mark, {**axes, "text": {"field": "text"}})

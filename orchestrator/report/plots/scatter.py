@@ -20,7 +20,7 @@ from trackers.evaluation.measures import MEASURES
 
 PANEL = (WIDTH - 60, PLAIN - 50)  # pixels: about what the axes leave
 TICKS = {"grid": True, "tickCount": 6}
-SPEEDS = {"format": "~g", "grid": True, "values": [m * 10**e for e in range(-2, 5) for m in (1, 2, 5)]}
+STEPS = {1.5: (1, 2, 5), 0.6: (1, 2, 3, 5, 7), 0.0: (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9)}  # by decades spanned
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def scatter(rows: Sequence[Mapping[str, object]], series: Mapping[str, str], acr
     heights, upward = labels.shares([*(float(str(row["y"])) for row in rows), *ends], False, up.better == "lower")
     corners = labels.placed(np.array([places, heights[: len(rows)]]).T, [str(row["label"]) for row in rows], PANEL, few)
     axes: Spec = {
-        "x": x(across.title, scale=scale, axis=SPEEDS if across.log else TICKS),
+        "x": x(across.title, scale=scale, axis=ticks(scale) if across.log else TICKS),
         "y": y(up.title, scale=upward, axis=TICKS),
     }
     apart = told_apart(series, shapes=True, legend=not few)
@@ -113,3 +113,11 @@ def scatter(rows: Sequence[Mapping[str, object]], series: Mapping[str, str], acr
         named = labels.layers(axes, "label")
         return view([{**row, "corner": c} for row, c in zip(rows, corners, strict=True)], [*layers, *named], PLAIN)
     return view(rows, layers, with_legend(len(series)))
+
+
+def ticks(scale: Spec) -> Spec:
+    """An axis for a log scale, with round numbers, enough of them for what it spans."""
+    low, high = np.log10(scale["domain"])
+    steps = next(steps for least, steps in STEPS.items() if high - low >= least)
+    values = [m * 10.0**e for e in range(int(np.floor(low)), int(np.ceil(high)) + 1) for m in steps]
+    return {"format": "~g", "grid": True, "values": [value for value in values if low <= np.log10(value) <= high]}

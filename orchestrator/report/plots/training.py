@@ -51,11 +51,12 @@ def _metric(study: Study, metric: str, trials: list[Trial]) -> Plot:
     log = metric.endswith(("loss", "error")) and 0 < 10 * values.min(initial=np.inf) < values.max(initial=0)
     most = max(map(len, (trial.curves[metric] for trial in trials)))
     title = metric.replace("/", ": ")
-    scale = {"type": "log"} if log else {"zero": False, "nice": True}
+    scale = {"type": "log", "nice": False} if log else {"zero": False, "nice": True}
+    ticks = {"values": _decades(values), "format": "~g"} if log else {"tickCount": 5}
     ordered = {label: labels[label] for label in sorted(labels, key=_place(study))}
     encoding = {
         "x": x("step", axis={"grid": False, "tickMinStep": 1, "tickCount": 6}, scale={"zero": False, "nice": False}),
-        "y": y(title, scale=scale, axis={"tickCount": 5}),
+        "y": y(title, scale=scale, axis=ticks),
         **told_apart(ordered),
     }
     detail = {"detail": {"field": "trial"}}
@@ -68,6 +69,13 @@ def _metric(study: Study, metric: str, trials: list[Trial]) -> Plot:
         f"A line for each of {len(alike)} trainings: {title} by step.",
         view(rows, [*layers, nearest(encoding, tooltip)], with_legend(len(labels))),
     )
+
+
+def _decades(values: np.ndarray) -> list[float]:
+    """Powers of ten among these values; where there is hardly one, 2 and 5 as well."""
+    low, high = np.log10([values.min(), values.max()])
+    steps = (1, 2, 5) if high - low < 2 else (1,)
+    return [float(f"{m}e{e}") for e in range(int(np.floor(low)), int(np.ceil(high)) + 1) for m in steps]
 
 
 def _place(study: Study) -> Callable[[str], tuple[int, str]]:

@@ -104,14 +104,27 @@
     new ResizeObserver(fit).observe(box);
   };
 
-  // One after the other, so that a quick scroll does not stand still; a picture that cannot be drawn stays.
-  let last = Promise.resolve();
-  const observer = new IntersectionObserver((seen) => {
-    for (const { isIntersecting, target } of seen) {
-      if (!isIntersecting) continue;
-      observer.unobserve(target);
-      last = last.then(() => draw(target)).catch((error) => console.warn(`${target.dataset.plot}: ${error.message}`));
+  // One after the other, and only what is still near: a quick scroll through the page draws little.
+  const near = new Set();
+  let busy = false;
+  const next = async () => {
+    if (busy) return;
+    busy = true;
+    while (near.size) {
+      const [figure] = near;
+      near.delete(figure);
+      observer.unobserve(figure);
+      try {
+        await draw(figure);
+      } catch (error) {
+        console.warn(`${figure.dataset.plot}: ${error.message}`);  // its picture stays
+      }
     }
-  }, { rootMargin: "400px" });
+    busy = false;
+  };
+  const observer = new IntersectionObserver((seen) => {
+    for (const { isIntersecting, target } of seen) near[isIntersecting ? "add" : "delete"](target);
+    next();
+  }, { rootMargin: "300px" });
   document.querySelectorAll("[data-plot]").forEach((figure) => observer.observe(figure));
 })();
