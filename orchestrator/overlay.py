@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -72,7 +73,9 @@ def film(path: Path, fps: float) -> Iterator[Callable[[Image], None]]:
             nonlocal count
             if not writer.isOpened():
                 codec = cv2.VideoWriter.fourcc(*CODECS[path.suffix])
-                if not writer.open(str(unfinished), codec, fps, picture.shape[1::-1]):
+                with _silent():  # OpenCV says that it takes the codec by another name
+                    writer.open(str(unfinished), codec, fps, picture.shape[1::-1])
+                if not writer.isOpened():
                     raise OSError(f"{path}: expected an OpenCV that writes files {path.suffix}, got one that does not")
             writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
             count += 1
@@ -121,18 +124,19 @@ class Page:
     ) -> Image:
         """The picture of one frame, RGB of even sides. boxes: (4,) of each tracker, NaN where it has none."""
         fitted = self.resized(image)
-        shown = []
-        for panel in self.panels:
+        words = [self._words(panel, overlaps or {}) for panel in self.panels]
+        lines, shown = max(map(len, words)), []
+        for panel, above in zip(self.panels, words, strict=True):
             frame = fitted.copy()
             if truth is not None:
                 _draw(frame, truth, self.scale, WHITE, 1)
             for name in panel:
                 _draw(frame, boxes[name], self.scale, self.colours[name], 2)
-            shown.append(np.concatenate([self._words(panel, overlaps or {}), frame]))
+            shown.append(np.concatenate([np.pad(above, [(0, lines - len(above)), (0, 0), (0, 0)]), frame]))
         shown += [np.zeros_like(shown[0])] * (-len(shown) % self.columns)
         rows = [np.concatenate(shown[i : i + self.columns], 1) for i in range(0, len(shown), self.columns)]
         page = np.concatenate(rows)
-        _say(page, str(number), 0, 0, WHITE)
+        say(page, str(number), 0, 0, WHITE)
         return np.pad(page, [(0, page.shape[0] % 2), (0, page.shape[1] % 2), (0, 0)])  # as codecs want them
 
     def resized(self, image: Image) -> Image:
@@ -152,7 +156,7 @@ class Page:
             x += wide
         legend = np.zeros((y + LINE, self.frame[1], 3), np.uint8)
         for (name, colour), (x, y) in zip(words.items(), places, strict=True):
-            _say(legend, f"{name} {overlaps[name]:.2f}" if name in overlaps else name, x, y, colour)
+            say(legend, f"{name} {overlaps[name]:.2f}" if name in overlaps else name, x, y, colour)
         return legend
 
     def _ungainly(self, columns: int) -> float:
@@ -172,7 +176,8 @@ def _extent(text: str) -> int:
     return cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.5, 1)[0][0] + 14
 
 
-def _say(image: Image, text: str, x: int, y: int, colour: tuple[int, int, int]) -> None:
+def say(image: Image, text: str, x: int, y: int, colour: tuple[int, int, int]) -> None:
+    """Write a line of words into an image, its upper left corner in x, y."""
     cv2.putText(image, text, (x + 6, y + LINE - 7), cv2.FONT_HERSHEY_SIMPLEX, 0.5, colour, 1, cv2.LINE_AA)
 
 
@@ -203,6 +208,19 @@ def _draw(frame: Image, region: Region, scale: float, colour: tuple[int, int, in
         region = np.array([x, y, x + w, y, x + w, y + h, x, y + h])
     corners = (np.clip(region, -1e5, 1e5) * scale - 0.5) * 2**BIT  # the first pixel's centre is 0 to OpenCV
     cv2.polylines(frame, [np.rint(corners).astype(np.int32).reshape(-1, 1, 2)], True, colour, width, cv2.LINE_AA, BIT)
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Nothing comes to standard error, not even from C."""
+    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nothing)
 
 
 def _check(written: Path, path: Path, length: int) -> None:

@@ -11,7 +11,7 @@ from types import TracebackType
 import cv2
 import numpy as np
 
-from orchestrator.overlay import COLOURS, Box, Page
+from orchestrator.overlay import COLOURS, LINE, WHITE, Box, Page, say
 from trackers.sequence import Image
 
 LEAST = 3  # pixels: what is smaller was a click
@@ -46,10 +46,11 @@ class Window:
         os.environ.setdefault("QT_LOGGING_RULES", "*.warning=false")  # OpenCV brings no fonts, and needs none
         tried = subprocess.run([sys.executable, "-c", TRIAL], capture_output=True, text=True, timeout=60)
         if tried.returncode:
-            said = [line for line in tried.stderr.splitlines() if line.strip()] or ["nothing was said"]
+            lines = [line for line in tried.stderr.splitlines() if line.strip()] or ["nothing was said"]
+            said = next((line for line in lines if "display" in line), lines[-1])
             raise OSError(
                 f"display {os.environ.get('DISPLAY') or os.environ.get('WAYLAND_DISPLAY') or ''}: "
-                f"expected a window of OpenCV's, got none: {said[0]}"
+                f"expected a window of OpenCV's, got none: {said}"
             )
         self.title = title
         self._corners: list[tuple[int, int]] = []  # where the mouse went down, and where it is, or was let go
@@ -75,8 +76,8 @@ class Window:
         self._scale = page.scale
         if len(self._corners) == 2:
             cv2.rectangle(shown, self._corners[0], self._corners[1], COLOURS[0], 2)
-        for colour, width in (((0, 0, 0), 3), ((255, 255, 255), 1)):
-            cv2.putText(shown, HINT, (6, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.5, colour, width, cv2.LINE_AA)
+        shown[:LINE] //= 4  # so that words can be read upon it
+        say(shown, HINT, 0, 0, WHITE)
         return self.show(shown)
 
     @property
