@@ -23,13 +23,13 @@ def said(example: Example, shelf: Shelf) -> list[dict[str, Any]]:
     found = []
     if example.attention is not None:
         found.append({"kind": "attention", "sheet": shelf.keep(in_rows(attention_tiles(example.attention)))})
+    if example.contrast is not None:
+        found.append({"kind": "contrast", "sheet": shelf.keep(in_rows(contrast_tiles(example)), LOSSLESS)})
     if example.memory:
         sheet = in_rows(memory_tiles(example))
         found.append({"kind": f"memory: {', '.join(example.memory)}", "sheet": shelf.keep(sheet, LOSSLESS)})
     if example.patches is not None:
         found.append({"kind": "recalled", "sheet": shelf.keep(in_rows(recalled_tiles(example)))})
-    if example.contrast is not None:
-        found.append({"kind": "contrast", "sheet": shelf.keep(in_rows(contrast_tiles(example)), LOSSLESS)})
     return [one | {"at": at} for one in found]
 
 

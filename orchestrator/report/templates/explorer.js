@@ -158,6 +158,7 @@
   };
 
   const choose = (k, index) => {
+    const elsewhere = set()?.study !== sets[k].study;
     Object.assign(now, { k, index });
     part("set").value = String(k);
     const telling = index.sequences.map((name, i) => (index.said[i].length ? `${name} (pictures)` : name));
@@ -170,7 +171,7 @@
     // The study's own tracker, which is its first, and then the best of the others.
     const [first, ...others] = names.map((_, tracker) => tracker);
     const ranked = [first, ...others.sort((a, b) => mean(b) - mean(a))];
-    if (![...now.on].some((name) => names.includes(name))) now.on = new Set(ranked.slice(0, AT_FIRST).map((one) => names[one]));
+    if (elsewhere || ![...now.on].some((name) => names.includes(name))) now.on = new Set(ranked.slice(0, AT_FIRST).map((one) => names[one]));
     const rows = names.map((name, tracker) => {
       const row = document.createElement("div"), box = document.createElement("input");
       row.className = "explorer-row";

@@ -237,3 +237,15 @@ def test_trackers_differ_in_settings(write_results: Write, trials: list[dict[str
 def test_settings_are_shown_as_they_are_written(value: object, text: str) -> None:
     """A value reads as in params.yaml, without exponents."""
     assert setting(value) == text
+
+
+def test_damaged_trajectories_are_named(tmp_path: Path) -> None:
+    """Trajectories that cannot be read name their file; where none were kept there are none."""
+    trial = results.Trial("", "", "", None, None, 1, "done", None, None, ("set",), {}, tmp_path)
+    assert (trial.protocols("set"), trial.trajectories("set", "one_pass")) == ((), ((), ()))
+    path = tmp_path / "set" / "one_pass" / "trajectories.npz"
+    path.parent.mkdir(parents=True)
+    path.write_text("PK")
+    assert trial.protocols("set") == ("one_pass",)
+    with pytest.raises(ResultsError, match=r"trajectories.npz: expected trajectories \(npz\), found"):
+        trial.trajectories("set", "one_pass")
