@@ -62,7 +62,7 @@ class MlflowRecord:
             "description": trial.description,
             "parent": trial.parent,
             "data": [vars(dataset) for dataset in trial.data],
-            "timestamp_ms": time.time_ns() // 1_000_000,
+            "timestamp_ms": time.time_ns() // 1_000_000 if trial.began is None else trial.began,
         }
         self._tell("trial", trial.key, entry)
 

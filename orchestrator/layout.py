@@ -169,6 +169,12 @@ def ended(trial: Trial, store: Store) -> int:
     return max(_finished(store, job) for job in trial.jobs)
 
 
+def began(trial: Trial, store: Store) -> int:
+    """When the first of its jobs began, in ms; of finished ones."""
+    manifests = [store.manifest(job.key) or {} for job in trial.jobs]
+    return int(min(manifest["finished"] - manifest.get("seconds", 0.0) for manifest in manifests) * 1000)
+
+
 def averages(found: Sequence[Sequence[Point]]) -> list[Point]:
     """Of several trials' points: the mean of each that all of them have, and of each score the deviation.
 
@@ -227,8 +233,11 @@ def losing(found: Mapping[str, Headline], measure: str) -> tuple[str, str]:
 
 
 def model(trial: Trial, group: Group, first: bool, store: Store) -> Model | None:
-    """Its tracker, to be registered; None where it tracks nothing. first: of all trials of that tracker."""
-    if not trial.tracking:
+    """Its tracker, to be registered; None where it tracks nothing, or learnt nothing that the first has not.
+
+    first: whether it is the first of all trials of that tracker.
+    """
+    if not trial.tracking or not (trial.training or first):
         return None
     arguments = next(iter(trial.tracking.values())).arguments
     extractor = arguments.get("extractor")

@@ -163,6 +163,8 @@ class MlflowStore:
         with tempfile.TemporaryDirectory() as folder:
             _describe_model(Path(folder) / MODEL, entry["tracker"])
             self._client.log_artifacts(run, folder)
+        known = {"run_id": run, "artifact_path": MODEL, "utc_time_created": "", "flavors": {"python_function": {}}}
+        self._client.set_tag(run, "mlflow.log-model.history", json.dumps([known]))  # what the UI's table reads
         try:
             self._client.create_registered_model(entry["name"], description=entry["description"])
         except Exception as error:
@@ -218,7 +220,7 @@ class MlflowStore:
         runs = [run for key in entry["shown"] if (run := self.find(experiment, key))]
         if runs:
             ids, metrics = [run.info.run_id for run in runs], {name for run in runs for name in run.data.metrics}
-            told[view.TAG] = view.charts(ids, entry["charts"], metrics)
+            told[view.TAG] = view.charts(ids, metrics, entry["charts"], entry["main"], entry["lower"])
         known = self._client.get_experiment(experiment).tags
         for name, value in told.items():
             if known.get(name) != value:

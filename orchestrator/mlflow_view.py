@@ -14,55 +14,54 @@ from typing import Any
 
 NAME = "trackmeet"
 TAG = f"mlflow.sharedViewState.{NAME}"
-FEW = 12  # charts in a section that is open from the start
-COLUMNS = ("Dataset", "Models")
+MOST_COLUMNS = 8
 
 
-def charts(runs: Sequence[str], scores: Sequence[str], metrics: Collection[str]) -> str:
-    """The view that compares these runs: their scores as bars and curves as lines; all other metrics are folded away.
+def charts(
+    runs: Sequence[str], metrics: Collection[str], scores: Sequence[str], main: Sequence[str], lower: bool
+) -> str:
+    """The view that compares these runs, the best first: main scores, curves, other scores, speed; then all the rest.
 
-    metrics: names of all that they have.
+    metrics: names of all that they have. lower: whether less of the main scores is better.
     """
-    there = [name for name in scores if name in metrics]
-    curves = sorted(name for name in metrics if " curve/" in name)
+    first = [name for name in main if name in metrics]
+    others = [name for name in scores if name in metrics and name not in first]
+    curves = sorted((name for name in metrics if " curve/" in name), key=lambda name: name.startswith("eao"))
     costs = sorted(name for name in metrics if name.startswith(("fps/", "cost/")))
-    sections = [
-        *_section("Scores", there, "BAR"),
-        *_section("Curves", curves, "LINE"),
-        *_section("Speed and cost", costs, "BAR"),
-    ]
-    state: dict[str, Any] = {
+    sections = {"Main scores": first, "Curves": curves, "Scores": others, "Speed and cost": costs}
+    state = {
         "searchFilter": f"attributes.run_id IN ({', '.join(map(repr, runs))})",
-        "orderByKey": "attributes.start_time",
-        "orderByAsc": True,
+        "orderByKey": f"metrics.`{first[0]}`" if first else "attributes.start_time",
+        "orderByAsc": lower or not first,
         "runsHiddenMode": "SHOW_ALL",
         "selectedColumns": [
-            *(f"attributes.`{column}`" for column in COLUMNS),
-            *(f"metrics.`{name}`" for name in there[:6]),
+            *(f"attributes.`{column}`" for column in ("Dataset", "Models")),
+            *(f"metrics.`{name}`" for name in [*first, *others][:MOST_COLUMNS]),
+            *(f"tags.`{name}`" for name in ("losing fold", "losing fold score", "caveat")),
         ],
-        "compareRunSections": [_shown(title) for title, _ in sections],
-        "compareRunCharts": [chart for _, own in sections for chart in own],
-        "isAccordionReordered": True,
+        "compareRunSections": [_section(title) for title, names in sections.items() if names],
+        "compareRunCharts": [
+            _chart(name, title, "LINE" if title == "Curves" else "BAR")
+            for title, names in sections.items()
+            for name in names
+        ],
+        "isAccordionReordered": True,  # else the sections are sorted by name
     }
     return "deflate;" + base64.b64encode(zlib.compress(json.dumps(state, separators=(",", ":")).encode(), 9)).decode()
 
 
-def _shown(title: str) -> dict[str, Any]:
+def _section(title: str) -> dict[str, Any]:
     return {"uuid": title, "name": title, "display": True, "isReordered": False, "deleted": False, "isGenerated": True}
 
 
-def _section(title: str, names: Sequence[str], kind: str) -> list[tuple[str, list[dict[str, Any]]]]:
-    own = [
-        {
-            "uuid": f"{kind} {name}",
-            "type": kind,
-            "runsCountToCompare": 100,
-            "metricSectionId": title,
-            "metricKey": name,
-            "displayName": name,
-            "deleted": False,
-            "isGenerated": True,
-        }
-        for name in names
-    ]
-    return [(title, own)] if own else []
+def _chart(name: str, section: str, kind: str) -> dict[str, Any]:
+    return {
+        "uuid": name,
+        "type": kind,
+        "runsCountToCompare": 100,
+        "metricSectionId": section,
+        "metricKey": name,
+        "displayName": name,
+        "deleted": False,
+        "isGenerated": True,
+    }

@@ -19,6 +19,7 @@ from orchestrator.report import paper
 from orchestrator.requests import CANCELLED
 from orchestrator.runs import Point, Record, Study, TrialRun
 from orchestrator.store import Store
+from trackers.evaluation.measures import MEASURES
 
 MAX_TAG = 5000  # characters of a tag, the last ones
 
@@ -143,6 +144,7 @@ class Recording(Observer):
                 },
                 description=descriptions.of_trial(trial, self._papers[trial.study], known, problem)[:MAX_TAG],
                 parent=group.key if group.several else "",
+                began=layout.began(trial, self.store) if trial.key in self._found else None,
                 data=layout.data_sets(trial, self.params.datasets, self.tags.get("data", "unknown")),
             )
         )
@@ -151,6 +153,7 @@ class Recording(Observer):
         """What the trials below it are, and of those that are done the means."""
         trial, reported = group.trials[0], self._papers[group.trials[0].study]
         own = {group.title(one).removeprefix(f"{group.name}, "): one.key for one in group.trials}
+        finished = [one for one in group.trials if one.key in self._found]
         done = {title: self._found[key] for title, key in own.items() if key in self._found}
         means = {
             key: fmean(found[key] for found in done.values())
@@ -175,25 +178,28 @@ class Recording(Observer):
                 description=descriptions.of_group(
                     group, reported, means, f"{name}, {score}" if name else "", "; ".join(problems)
                 )[:MAX_TAG],
+                began=min((layout.began(one, self.store) for one in finished), default=None),
                 data=layout.data_sets(trial, self.params.datasets, self.tags.get("data", "unknown")),
             )
         )
         if done:
-            points = [self._points[one.key] for one in group.trials if one.key in self._points]
-            self.record.metrics(group.key, layout.averages(points))
+            self.record.metrics(group.key, layout.averages([self._points[one.key] for one in finished]))
 
     def _study(self, name: str) -> Study:
         own = [group for group in self._groups if group.trials[0].study == name]
         trackers = list(dict.fromkeys(group.trials[0].tracker for group in own))
         comparable = self._comparable[name]
         keys = [group.key if group.several else group.trials[0].key for group in own]
-        found = [key for group in own for trial in group.trials for key in self._found.get(trial.key, {})]
+        found = dict.fromkeys(key for group in own for one in group.trials for key in self._found.get(one.key, {}))
+        measure = self._papers[name].measure
         return Study(
             name,
             descriptions.of_study(name, self._papers[name], trackers, comparable),
             {"profile": self.params.profile, "comparable": comparable},
             keys,
-            list(dict.fromkeys(layout.metric_name(*key) for key in found)),
+            [layout.metric_name(*key) for key in found],
+            [layout.metric_name(*key) for key in found if key[1].measure == measure],
+            MEASURES[measure].better == "lower",
         )
 
     def _common(self, study: str) -> dict[str, str]:

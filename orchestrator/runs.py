@@ -23,6 +23,7 @@ class TrialRun:
     `settings` may be nested: MLflow shows `{"training": {"epochs": 2}}` as `training.epochs`. Settings of a run never
     change, tags may. MLflow's own tags (`mlflow.user`, `mlflow.source.git.commit`) fill the columns of its UI.
     `parent` is the key of the trial, told before, below whose run this one stands. `data`: what it is made from.
+    `began`: when, in ms since 1970; None: now.
     """
 
     key: str
@@ -33,6 +34,7 @@ class TrialRun:
     description: str = ""
     parent: str = ""
     data: Sequence["DataSet"] = ()
+    began: int | None = None
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,8 @@ class DataSet:
 class Study:
     """What the record says of a study: Markdown, and tags.
 
-    shown: keys of the runs that are compared. charts: names of the metrics by which they are, in order.
+    shown: keys of the runs that are compared. charts: names of the metrics by which they are; main: those of them that
+    it is about, the best run first by the first of them, which is better `lower` or higher.
     """
 
     name: str
@@ -61,6 +64,8 @@ class Study:
     tags: Mapping[str, str]
     shown: Sequence[str] = ()
     charts: Sequence[str] = ()
+    main: Sequence[str] = ()
+    lower: bool = False
 
 
 @dataclass(frozen=True)
