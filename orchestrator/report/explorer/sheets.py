@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,11 +46,15 @@ class Shelf:
         return path.exists()
 
     def keep_frames(self, sequence: Sequence, numbers: list[int], names: list[str], side: int) -> None:
-        """Write those of these sheets of these frames that are not there; frames are at most `side` wide and high."""
+        """Write those of these sheets of these frames that are not there; frames are at most `side` wide and high.
+
+        Not those with a frame that cannot be read: the page says so where it misses one.
+        """
         for i, name in enumerate(names):
             if not self.has(name):
                 own = numbers[i * COLUMNS * ROWS : (i + 1) * COLUMNS * ROWS]
-                self._write(name, _encoded(in_rows([_small(np.array(sequence.frames[t]), side) for t in own])))
+                with suppress(OSError, ValueError):
+                    self._write(name, _encoded(in_rows([_small(np.array(sequence.frames[t]), side) for t in own])))
 
     def _write(self, name: str, content: bytes) -> None:
         path = self._path(name)

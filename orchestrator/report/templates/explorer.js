@@ -9,6 +9,7 @@
   const PLAY = "M4 2v12l10-6z", PAUSE = "M3 2h4v12H3zM9 2h4v12H9z";
   const ICONIC = 14; // trackers with a colour of their own; the next ones share these, with dashes
   const LISTED = 10, AT_FIRST = 5, SHEETS = 12;
+  const NAMED = 8; // trackers whose names still find room on a frame
   const EDGE = { left: 30, right: 8, top: 9, bottom: 18 }; // of the plot in the strip, in CSS pixels
 
   // What is shown now. k: the set. i: the sequence. steps: the frames that can be shown. at: the place among these.
@@ -325,6 +326,10 @@
     else {
       context.fillStyle = css("--paper");
       context.fillRect(x, y, w * scale, h * scale);
+      if (tile?.image.broken) {
+        Object.assign(context, { fillStyle: css("--soft"), font: "13px system-ui, sans-serif" });
+        context.fillText("The picture of this frame could not be read.", x + 10, y + 22);
+      }
     }
     context.save();
     context.beginPath();
@@ -332,7 +337,8 @@
     context.clip();
     const over = attention(t);
     if (over?.image.ready) paste(context, over, x, y, w * scale, h * scale);
-    for (const one of [tile, over]) if (one && !one.image.ready) one.image.decoded.then(() => { if (one.image.ready && frame() === t) draw(); });
+    for (const one of [tile, over])
+      if (one && !one.image.ready && !one.image.broken) one.image.decoded.then(() => { if (frame() === t) draw(); });
     const outline = (region, colour, dashes, fill) => {
       const around = path(region, scale, x, y);
       if (fill && Array.isArray(region[0])) { context.fillStyle = `${colour}59`; context.fill(around, "evenodd"); }
@@ -348,7 +354,7 @@
     const taken = [];
     for (const one of shown()) if (one.regions[t]) outline(one.regions[t], colourOf(one), one.tracker < ICONIC ? [] : [7, 3], true);
     context.restore();
-    if (part("labels").checked) for (const one of shown()) if (one.regions[t]) {
+    if (part("labels").checked && shown().length <= NAMED) for (const one of shown()) if (one.regions[t]) {
       const [left, top] = corner(one.regions[t]);
       name(context, nameOf(one), colourOf(one), left / 10 * scale + x, top / 10 * scale + y, width, height, taken);
     }
@@ -570,15 +576,17 @@
     draw();
   };
   const step = (by) => { pause(); seek(now.at + by); remember(); };
-  const worst = (towards) => { // the next of the worst frames that way; 0: the worst of all
-    const all = shown().flatMap((one) => one.worst.map((t) => ({ t, iou: one.iou[t] }))).sort((a, b) => a.t - b.t);
+  const worst = (towards) => { // the next of the worst frames that way; 0: the worst of all, and from there the next worst
+    const least = new Map();
+    for (const one of shown()) for (const t of one.worst) least.set(t, Math.min(one.iou[t], least.get(t) ?? 1000));
+    const all = [...least.keys()].sort(towards ? (a, b) => a - b : (a, b) => least.get(a) - least.get(b) || a - b);
     if (!all.length) return;
     const t = frame();
-    let found = all.reduce((least, one) => (one.iou < least.iou ? one : least));
-    if (towards > 0) found = all.find((one) => one.t > t) ?? all[0];
-    if (towards < 0) found = all.findLast((one) => one.t < t) ?? all.at(-1);
+    let found = all[(all.indexOf(t) + 1) % all.length];
+    if (towards > 0) found = all.find((one) => one > t) ?? all[0];
+    if (towards < 0) found = all.findLast((one) => one < t) ?? all.at(-1);
     pause();
-    seek(nearest(found.t));
+    seek(nearest(found));
     remember();
   };
   let last = 0;

@@ -240,6 +240,23 @@ def test_videos_are_kept_once_and_not_read_again(write_study: Callable[..., Stud
     assert written[0] == written[1]
 
 
+def test_frames_that_cannot_be_read_leave_a_hole(write_study: Callable[..., Study], tmp_path: Path) -> None:
+    """One damaged image costs the pictures beside it, not the report."""
+
+    class Damaged(Numbered):
+        def __getitem__(self, t: int) -> np.ndarray:
+            if t == 50:
+                raise ValueError("expected an image")
+            return super().__getitem__(t)
+
+    given = sequence("a", 60)
+    study = write_study([("T", 1, "one_pass", [given], [follow(given)])])
+    explorer.write([study], opened_as(Sequence("a", Damaged(60), given.groundtruth, size=SIZE)), Report(), tmp_path)
+    first, second = (tmp_path / "frames" / f"{name}.webp" for name in load(tmp_path, "video-0")["sheets"])
+    assert first.exists()
+    assert not second.exists()
+
+
 def test_a_report_from_results_alone_has_no_frames(write_study: Callable[..., Study], tmp_path: Path) -> None:
     """Without the data, or beyond the number of sequences asked for, there are regions but no pictures."""
     a, b = sequence("a"), sequence("b")
