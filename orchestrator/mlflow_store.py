@@ -26,6 +26,8 @@ from orchestrator.runs import Point
 KEY_TAG = "trackmeet.key"  # the tag by which a trial's run is found again
 MODEL, TRACKER = "model", "data/tracker"  # folders: of a run's model, and in it what `orchestrator.models` reads
 MAX_SETTING = 6000  # characters of a setting that MLflow keeps; the whole is then in the artifact settings.json
+SHOWN_TAG = "trackmeet.shown"  # of an experiment: ids of the runs that are compared
+MOST_SHOWN = 100  # of them, for MLflow keeps 5,000 characters of a tag
 REFUSED_TAG = "trackmeet.refused"  # what of the trial MLflow would not take, last time it refused something
 
 
@@ -95,6 +97,8 @@ class MlflowStore:
         match entry:
             case {"what": "study"}:
                 self._study(entry)
+            case {"what": "report"}:
+                self._report(entry)
             case {"what": "trial", "key": key}:
                 self._trials[key] = entry
                 self._open(entry)
@@ -220,11 +224,31 @@ class MlflowStore:
         runs = [run for key in entry["shown"] if (run := self.find(experiment, key))]
         if runs:
             ids, metrics = [run.info.run_id for run in runs], {name for run in runs for name in run.data.metrics}
+            told[SHOWN_TAG] = " ".join(ids[:MOST_SHOWN])
             told[view.TAG] = view.charts(ids, metrics, entry["charts"], entry["main"], entry["lower"])
         known = self._client.get_experiment(experiment).tags
         for name, value in told.items():
             if known.get(name) != value:
                 self._client.set_experiment_tag(experiment, name, value)
+
+    def _report(self, entry: Entry) -> None:
+        """Add what a study found to its run "report": a step more where any of it has changed, else nothing."""
+        from mlflow.entities import Metric
+
+        run = self.find(self._experiment(entry["study"]), entry["key"])
+        if run is None:
+            raise _RefusalError("expected a trial of this key, told before")
+        if entry["metrics"] == {name: value for name, value in run.data.metrics.items() if name in entry["metrics"]}:
+            return
+        number, at = run.info.run_id, entry["timestamp_ms"]
+        before = (self._client.get_metric_history(number, name) for name in run.data.metrics)
+        step = 1 + max((point.step for points in before for point in points), default=-1)
+        self._client.set_tag(
+            number, f"result {step}", entry["made_of"]
+        )  # first: whoever is killed here does both again
+        told = [Metric(name, value, at, step) for name, value in entry["metrics"].items()]
+        for batch in _chunks(told, 1000):
+            self._client.log_batch(number, metrics=batch)
 
     def _open(self, trial: Entry) -> None:
         """Find or create the trial's run, and tell it what the trial says."""

@@ -2,11 +2,11 @@
 
 import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from orchestrator.mlflow_store import MlflowStore, artifacts_of, client, default_uri, initialize, without_password
+from orchestrator import mlflow_view
+from orchestrator.mlflow_store import SHOWN_TAG, artifacts_of, client, default_uri, initialize, without_password
 
 
 def ui_command(root: Path, port: int = 5000) -> list[str]:
@@ -25,11 +25,12 @@ def ui_command(root: Path, port: int = 5000) -> list[str]:
     ]
 
 
-def compare_links(uri: str, study: str, keys: Sequence[str], address: str = "http://127.0.0.1:5000") -> str:
-    """Return two lines with links into MLflow's UI: all curves of the study, and these trials side by side.
+def links(uri: str, study: str, address: str = "http://127.0.0.1:5000") -> dict[str, str]:
+    """Addresses in MLflow's UI: "charts" of all variants of a study, the best first; "compare": them side by side.
 
-    `address` is where `ui_command` serves a local record; a server's own is used where `uri` is one. Trials that are
-    not recorded are left out. Raises LookupError where the store has no such study.
+    "runs": the table, folds below their means. "models": the registry. `address` is where `ui_command` serves a local
+    record; a server's own is used where `uri` is one. No server is asked but the one at `uri`. Raises LookupError where
+    the store has no such study.
     """
     initialize(uri)
     experiment = client(uri).get_experiment_by_name(study)
@@ -37,14 +38,13 @@ def compare_links(uri: str, study: str, keys: Sequence[str], address: str = "htt
         raise LookupError(f"expected a recorded study, got {study!r}, which {without_password(uri)} does not hold")
     if uri.startswith(("http://", "https://")):
         address = without_password(uri).rstrip("/")
-    store = MlflowStore(uri, [])
-    runs = [run.info.run_id for key in keys if (run := store.find(experiment.experiment_id, key))]
-    ids, experiments = quote(_compact(runs)), quote(_compact([experiment.experiment_id]))
-    return (
-        f"{address}/#/experiments/{experiment.experiment_id}/runs?compareRunsMode=CHART&workflowType=machine_learning\n"
-        f"{address}/#/compare-runs?runs={ids}&experiments={experiments}"
-    )
-
-
-def _compact(ids: list[str]) -> str:
-    return json.dumps(ids, separators=(",", ":"))
+    number, shown = experiment.experiment_id, experiment.tags.get(SHOWN_TAG, "").split()
+    runs = f"{address}/#/experiments/{number}/runs?workflowType=machine_learning"
+    view = f"&viewStateShareKey={mlflow_view.NAME}" if mlflow_view.TAG in experiment.tags else ""
+    ids, experiments = (quote(json.dumps(one, separators=(",", ":"))) for one in (shown, [number]))
+    return {
+        "charts": f"{runs}&compareRunsMode=CHART{view}",
+        "compare": f"{address}/#/compare-runs?runs={ids}&experiments={experiments}",
+        "runs": runs,
+        "models": f"{address}/#/models?searchQuery={quote(study)}",
+    }

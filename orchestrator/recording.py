@@ -98,9 +98,7 @@ class Recording(Observer):
     # What the store holds: sent with the times at which it happened, so sending twice changes nothing.
 
     def _close_if_done(self, trial: Trial) -> bool:
-        if trial.key not in self._open or self.todo & trial.keys:
-            return False
-        if not all(self.store.manifest(job.key) for job in trial.jobs):
+        if trial.key not in self._open or not self._is_stored(trial):
             return False
         points = layout.points(trial, self.store)
         self._points[trial.key], self._found[trial.key] = points, layout.headline(trial, self.store)
@@ -119,6 +117,9 @@ class Recording(Observer):
             self._tell_group(group)
             self.record.finish(group.key, "FINISHED", max(layout.ended(one, self.store) for one in group.trials))
         return True
+
+    def _is_stored(self, trial: Trial) -> bool:
+        return not self.todo & trial.keys and all(self.store.manifest(job.key) for job in trial.jobs)
 
     def _is_done(self, group: Group) -> bool:
         return all(trial.key in self._points for trial in group.trials)
@@ -144,7 +145,7 @@ class Recording(Observer):
                 },
                 description=descriptions.of_trial(trial, self._papers[trial.study], known, problem)[:MAX_TAG],
                 parent=group.key if group.several else "",
-                began=layout.began(trial, self.store) if trial.key in self._found else None,
+                began=layout.began(trial, self.store) if self._is_stored(trial) else None,
                 data=layout.data_sets(trial, self.params.datasets, self.tags.get("data", "unknown")),
             )
         )
@@ -178,7 +179,9 @@ class Recording(Observer):
                 description=descriptions.of_group(
                     group, reported, means, f"{name}, {score}" if name else "", "; ".join(problems)
                 )[:MAX_TAG],
-                began=min((layout.began(one, self.store) for one in finished), default=None),
+                began=min(
+                    (layout.began(one, self.store) for one in group.trials if self._is_stored(one)), default=None
+                ),
                 data=layout.data_sets(trial, self.params.datasets, self.tags.get("data", "unknown")),
             )
         )

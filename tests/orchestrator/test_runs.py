@@ -1,3 +1,4 @@
+import base64
 import json
 import math
 import os
@@ -7,16 +8,18 @@ import subprocess
 import sys
 import time
 import urllib.request
+import zlib
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 
+from orchestrator import mlflow_view
 from orchestrator.delivery import MlflowRecord, replay
 from orchestrator.mlflow_store import KEY_TAG, REFUSED_TAG, default_uri, initialize
-from orchestrator.mlflow_ui import compare_links, ui_command
+from orchestrator.mlflow_ui import links, ui_command
 from orchestrator.outbox import refused
-from orchestrator.runs import NoRecord, Point, TrialRun, flatten
+from orchestrator.runs import NoRecord, Point, Study, TrialRun, flatten
 
 ROOT = Path(__file__).parents[2]
 LONG = 60  # seconds that nothing here ever takes
@@ -229,7 +232,7 @@ def test_a_server_that_comes_late_gets_everything(root, client, tmp_path, monkey
         page = urllib.request.urlopen(server_uri, timeout=LONG).read()
         file_uri = f"{server_uri}/get-artifact?run_uuid={run.info.run_id}&path=figure.svg"
         assert (b"<html" in page, urllib.request.urlopen(file_uri, timeout=LONG).read()) == (True, b"<svg/>")
-        assert compare_links(server_uri, "late", ["k"]).startswith(f"{server_uri}/#/experiments/")
+        assert links(server_uri, "late")["charts"].startswith(f"{server_uri}/#/experiments/")
     finally:
         os.killpg(server.pid, signal.SIGTERM)
         server.wait(LONG)
@@ -360,20 +363,28 @@ def test_processes_that_start_together_share_a_cold_database(tmp_path):
     assert [path.name for path in cwd.iterdir()] == ["mlruns"]
 
 
-def test_links_name_the_runs_of_the_trials(client, uri, tmp_path):
-    """The links lead to the curves of the study and to the trials asked for, in their order."""
+def test_links_open_the_comparison(client, uri, tmp_path):
+    """The links lead to charts, in the view that was laid out, and to the shown runs side by side, in their order."""
     record = MlflowRecord(tmp_path, uri)
+    record.study(Study("linked", "a study", {}))
     for key in "abc":
         tell(record, "linked", key=key)
+    record.study(Study("linked", "a study", {"profile": "toy"}, ["c", "unrecorded", "a"], ["loss"], ["loss"], True))
     assert record.close(LONG) == 0
-    runs = runs_of(client, "linked")
+    runs, experiment = runs_of(client, "linked"), client.get_experiment_by_name("linked")
     number = runs["a"].info.experiment_id
-    curves, compare = compare_links(uri, "linked", ["c", "unrecorded", "a"], address="http://there").split("\n")
-    assert curves == f"http://there/#/experiments/{number}/runs?compareRunsMode=CHART&workflowType=machine_learning"
-    ids = f'["{runs["c"].info.run_id}","{runs["a"].info.run_id}"]'
-    assert unquote(compare) == f'http://there/#/compare-runs?runs={ids}&experiments=["{number}"]'
+    found = links(uri, "linked", address="http://there")
+    table = f"http://there/#/experiments/{number}/runs?workflowType=machine_learning"
+    assert found["charts"] == f"{table}&compareRunsMode=CHART&viewStateShareKey=trackmeet"
+    shown = [runs["c"].info.run_id, runs["a"].info.run_id]
+    ids = json.dumps(shown, separators=(",", ":"))
+    assert unquote(found["compare"]) == f'http://there/#/compare-runs?runs={ids}&experiments=["{number}"]'
+    assert (experiment.tags["mlflow.note.content"], experiment.tags["profile"]) == ("a study", "toy")
+    view = json.loads(zlib.decompress(base64.b64decode(experiment.tags[mlflow_view.TAG].removeprefix("deflate;"))))
+    assert view["searchFilter"] == f"attributes.run_id IN ('{shown[0]}', '{shown[1]}')"
+    assert (view["orderByKey"], view["orderByAsc"]) == ("metrics.`loss`", True)
     with pytest.raises(LookupError, match="absent"):
-        compare_links(uri, "absent", [])
+        links(uri, "absent")
 
 
 def test_the_store_is_where_the_user_says(tmp_path, monkeypatch):
