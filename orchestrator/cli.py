@@ -17,6 +17,7 @@ from orchestrator.feature_commands import extractor, features
 from orchestrator.housekeeping_commands import cancel, doctor, gc, keys, logs, status
 from orchestrator.paths import here
 from orchestrator.plan_command import plan_run
+from orchestrator.report_command import build_report, report
 from orchestrator.run_options import (
     CheckpointSeconds,
     Device,
@@ -56,6 +57,7 @@ app.command()(tune)
 app.command()(extractor)
 app.command()(features)
 app.command("plan")(plan_run)
+app.command()(report)
 app.command()(status)
 app.command()(logs)
 app.command()(cancel)
@@ -101,7 +103,7 @@ def run(
     outcome = conduct(given, here())
     _print_outcome(outcome, record)
     if outcome.failures and not outcome.interrupted:
-        _build_report()  # DVC will not come to it, and the page shows what is missing and why
+        build_report(params)  # DVC will not come to it, and the page shows what is missing and why
     if outcome.interrupted or outcome.failures:
         raise typer.Exit(130 if outcome.interrupted else 1)
 
@@ -145,35 +147,11 @@ def _print_outcome(outcome: Outcome, record: Records) -> None:
 def _print_links(prospect: Prospect) -> None:
     """Where MLflow shows each study's curves, and its trials side by side."""
     from orchestrator.mlflow_store import default_uri
-    from orchestrator.mlflow_ui import compare_links
+    from orchestrator.mlflow_ui import links
 
+    print("with the UI open:")
     for study in dict.fromkeys(trial.study for trial in prospect.chosen):
-        keys = [trial.key for trial in prospect.chosen if trial.study == study]
-        print(f"{study}, with the UI open:\n{compare_links(default_uri(here().root), study, keys)}")
-
-
-@app.command()
-def report(
-    record: Annotated[Records, typer.Option(help="Where to put each trial's figures, too.")] = Records.mlflow,
-) -> None:
-    """Build tables, claims, figures and the page from build/results into build/report."""
-    _build_report(record is Records.mlflow)
-
-
-def _build_report(record: bool = False) -> None:
-    from orchestrator.delivery import MlflowRecord
-    from orchestrator.mlflow_store import default_uri
-    from orchestrator.report.build import build, trial_figures
-
-    paths = here()
-    page = build(paths.results, paths.report)
-    if record:
-        mlflow = MlflowRecord(paths.spool, default_uri(paths.root))
-        for study, key, figures in trial_figures(paths.results, paths.report):
-            for figure in figures:
-                mlflow.attach(study, key, figure, "figures")
-        mlflow.close(timeout=60.0)
-    print(f"report page: {page}")
+        print(f"{study}: {links(default_uri(here().root), study)['charts']}")
 
 
 @app.command()

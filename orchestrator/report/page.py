@@ -4,139 +4,79 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from math import inf, isfinite
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from orchestrator.report.charts import Drawing, mean_speed
-from orchestrator.report.claims import Finding
 from orchestrator.report.colours import APART, GROUNDTRUTH, PREDICTION, TOGETHER
-from orchestrator.report.comparisons import OVERALL, RANKED_BY_ATTRIBUTE, Pairwise, average_ranks
-from orchestrator.report.paper import Aspect, Chart, Comparison, Paper
-from orchestrator.report.results import Study, Trial, flattened
-from orchestrator.report.scores import Cell, Grid
-from orchestrator.report.sequences import BySequence
-from orchestrator.report.strips import Strip
-from orchestrator.report.summary import Summary, measure_name, shown, subset_name
-from trackers.evaluation.significance import Ranking
+from orchestrator.report.costs import Costs
+from orchestrator.report.explorer import Explorer
+from orchestrator.report.made import Made
+from orchestrator.report.paper import Chart
+from orchestrator.report.plots import Plot
+from orchestrator.report.results import Study, flattened
+from orchestrator.report.section import Section
+from orchestrator.report.summary import Summary, measure_name, subset_name
+from orchestrator.report.table import Table, slug
+from orchestrator.report.tables import OfStudy
 from trackers.evaluation.statistics import Estimate
 
-RANKS = {f"{measure}_rank": measure for measure in RANKED_BY_ATTRIBUTE}  # what a table calls them
-Tile = tuple[str, Strip]  # a tracker, and what it saw
-
 
 @dataclass(frozen=True)
-class Table:
-    """What was measured on whole sequences, and the trackers against each other by it."""
+class Plots:
+    """All that is drawn of a study. scores: by the name of the summary that they are of."""
 
-    summary: Summary
-    pairwise: Sequence[Pairwise]
+    lengths: Sequence[Plot]
+    scores: Mapping[str, Sequence[Plot]]
+    papers: Mapping[Chart, Sequence[Plot]]
+    training: Sequence[Plot]
 
     @property
-    def rankings(self) -> dict[str, Ranking]:
-        """By measure, those that there are."""
-        return {one.measure: one.ranking for one in self.pairwise if one.ranking is not None}
+    def everything(self) -> list[Plot]:
+        """In the page's order."""
+        groups = (self.lengths, *self.scores.values(), *self.papers.values(), self.training)
+        return [plot for group in groups for plot in group]
 
 
 @dataclass(frozen=True)
-class Together:
-    """All trackers of the project on one benchmark, and their average ranks by measure."""
+class Shown:
+    """A study as the page shows it.
 
-    summary: Summary
-    rankings: Mapping[str, Ranking]
-
-    @property
-    def averages(self) -> dict[str, dict[str, float]]:
-        """VOT's average ranks, by measure and tracker, the best tracker by the last of them first."""
-        averages = average_ranks(self.summary)
-        overall = averages.get(OVERALL, {})
-        return {
-            m: {t: ranks[t] for t in sorted(ranks, key=lambda t: overall.get(t, inf))} for m, ranks in averages.items()
-        }
-
-
-@dataclass(frozen=True)
-class Section:
-    """All that the page says of one study.
-
-    strips: see `strips.write_strips`. drawn: what the paper's charts show. charts: see `figures.write_charts`,
-    `write_curves` and `write_points`.
+    links: into MLflow, by what they open. sequences: links into the explorer, by benchmark and protocol.
     """
 
-    study: Study
-    paper: Paper
-    grid: Grid
-    findings: Sequence[Finding]
-    tables: Sequence[Table]
-    by_sequence: Sequence[BySequence]
-    strips: Mapping[tuple[str, str, str], Strip]
-    drawn: Mapping[Chart, Drawing]
-    charts: Mapping[str, Path]
-
-    def best(self, benchmark: str, length: int) -> str | None:
-        """The tracker with the highest mean there, of those without a caveat; None if there is nothing to compare."""
-        cells = {tracker: self.at_length(tracker, benchmark, length) for tracker in self.study.competing}
-        means = {tracker: cell.mean for tracker, cell in cells.items() if cell is not None}
-        return max(means, key=means.__getitem__) if len(means) > 1 else None
-
-    def at_length(self, tracker: str, benchmark: str, length: int) -> Cell | None:
-        """What the paper's measure came to there."""
-        return self.grid.cells.get((tracker, benchmark, Aspect(self.paper.measure, length)))
-
-    def ours(self, tracker: str, benchmark: str, aspect: Aspect) -> Cell | float | None:
-        """What stands beside a cell of the paper's tables; None if nothing was measured.
-
-        Besides measures, tables have what is no score of sequences: `fps`, and VOT's average ranks among the trackers
-        of the study, `accuracy_rank` and `robustness_rank`.
-        """
-        if aspect.measure == "fps":
-            return mean_speed(self.study, tracker, benchmark)
-        if aspect.measure in RANKS:
-            ranks = self._ranks.get((benchmark, aspect.protocol or self.paper.protocol), {})
-            return ranks.get(RANKS[aspect.measure], {}).get(tracker)
-        return self.grid.cells.get((tracker, benchmark, aspect))
-
-    @cached_property
-    def _ranks(self) -> dict[tuple[str, str], dict[str, dict[str, float]]]:
-        """By benchmark and protocol, in its first convention; see `average_ranks`."""
-        summaries = [table.summary for table in self.tables]
-        return {(one.benchmark, one.protocol): average_ranks(one) for one in reversed(summaries)}
-
-    def comparisons(self) -> Sequence[Comparison]:
-        """The paper's figures; where it names none, all trackers next to each other."""
-        caption = "The same sequences, as each tracker saw them."
-        everyone = Comparison(
-            "Pictures", caption, self.study.trackers, attention=True, memory=True, recalled=True, contrast=True
-        )
-        return self.paper.pictures or (everyone,)
-
-    def pictures(self, comparison: Comparison) -> dict[str, dict[str, list[Tile]]]:
-        """By benchmark and example sequence, what each tracker of the comparison saw of it: those with pictures."""
-        found: dict[str, dict[str, list[Tile]]] = {}
-        for benchmark in self.study.benchmarks:
-            for tracker in comparison.trackers:
-                for trial in self._pictured(tracker, benchmark, comparison.every_fold):
-                    for (name, b, sequence), strip in self.strips.items():
-                        if (name, b) == (trial.name, benchmark):
-                            found.setdefault(benchmark, {}).setdefault(sequence, []).append((tracker, strip))
-        chosen = {
-            benchmark: {name: sequences[name] for name in comparison.sequences if name in sequences} or sequences
-            for benchmark, sequences in found.items()
-        }
-        return {benchmark: dict(sorted(sequences.items())) for benchmark, sequences in chosen.items()}
-
-    def _pictured(self, tracker: str, benchmark: str, every_fold: bool) -> list[Trial]:
-        """The first of the tracker's trials that has pictures of the benchmark; or of each fold the first."""
-        drawn = {name for name, b, _ in self.strips if b == benchmark}
-        trials = [t for t in self.study.trials if t.tracker == tracker and t.name in drawn]
-        first = {t.fold: t for t in reversed(trials)}
-        return [t for t in trials if first[t.fold] is t] if every_fold else trials[:1]
+    section: Section
+    tables: OfStudy
+    plots: Plots
+    links: Mapping[str, str]
+    sequences: Mapping[tuple[str, str], str]
 
 
-def render(sections: Sequence[Section], together: Sequence[Together] = ()) -> str:
+@dataclass(frozen=True)
+class Everyone:
+    """All trackers of the project on one benchmark, as the page shows them."""
+
+    summary: Summary
+    ranks: Table | None
+    plots: Sequence[Plot]
+
+
+@dataclass(frozen=True)
+class Page:
+    """All that the page shows, in its order. costs: None where nobody knows them. files: what each one has, by name."""
+
+    overview: Table
+    explorer: Explorer | None
+    studies: Sequence[Shown]
+    together: Sequence[Everyone]
+    costs: Costs | None
+    made: Made
+    files: Mapping[str, str]
+
+
+def render(page: Page) -> str:
     """The page as HTML."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -148,18 +88,11 @@ def render(sections: Sequence[Section], together: Sequence[Together] = ()) -> st
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    filters = (as_printed, caveats_of, flattened, largest_end, measure_name, setting, shown, signed, subset_name)
+    filters = (caveats_of, flattened, largest_end, measure_name, setting, signed, slug, subset_name)
     environment.filters |= {function.__name__: function for function in filters}
     named = {"groundtruth": GROUNDTRUTH, "prediction": PREDICTION, "together": TOGETHER, "apart": APART}
-    colours = {name: f"rgb{colour}" for name, colour in named.items()}
-    return environment.get_template("page.html").render(sections=sections, together=together, colours=colours)
-
-
-def as_printed(value: float, measure: str = "") -> str:
-    """A number of a paper with the digits that it has there, two at least: 0.30, 0.093; a speed as it is: 1, 0.3."""
-    if measure == "fps":
-        return np.format_float_positional(value, trim="-")
-    return np.format_float_positional(value, min_digits=2)
+    environment.globals["colours"] = {name: f"rgb{colour}" for name, colour in named.items()}
+    return environment.get_template("page.html").render(vars(page))
 
 
 def caveats_of(study: Study, trackers: Iterable[str]) -> dict[str, list[str]]:

@@ -13,7 +13,7 @@ from orchestrator.report.tables import cells
 from trackers.evaluation.results import ALL
 
 if TYPE_CHECKING:
-    from orchestrator.report.page import Section
+    from orchestrator.report.section import Section
 
 REFERENCES = ("KerCorrTracker", "Identity")  # against which a study is read, the first that it has
 VERDICTS = (claims.HOLDS, claims.FAILS, claims.UNDECIDED, claims.NOT_TESTED)

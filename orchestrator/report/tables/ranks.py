@@ -14,7 +14,7 @@ from orchestrator.report.tables.measured import place
 from trackers.evaluation.significance import Ranking
 
 if TYPE_CHECKING:
-    from orchestrator.report.page import Together
+    from orchestrator.report.section import Together
 
 
 def against(summary: Summary, pairwise: Pairwise) -> Table | None:

@@ -12,7 +12,7 @@ from orchestrator.report.tables.folds import folds
 from orchestrator.report.tables.overview import headline
 
 if TYPE_CHECKING:
-    from orchestrator.report.page import Section
+    from orchestrator.report.section import Section
 
 
 @dataclass(frozen=True)
