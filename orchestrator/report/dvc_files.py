@@ -25,6 +25,8 @@ from orchestrator.report.curves import points
 from orchestrator.report.paper import Aspect, Key, Paper
 from orchestrator.report.results import Study
 from orchestrator.report.scores import Grid, as_csv
+from orchestrator.report.summary import measure_name
+from trackers.evaluation.curves import CURVES
 from trackers.evaluation.results import ALL
 
 COLUMNS = ("panel", "line", "x", "y")
@@ -55,8 +57,8 @@ def write(folder: Path, studies: Iterable[Reported]) -> None:
             ("training", list(_training(study.grid.study))),
         ):
             path = folder / "plots" / kind / f"{name}.csv"
-            path.parent.mkdir(parents=True, exist_ok=True)
             if rows:
+                path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(as_csv(COLUMNS, rows), encoding="utf-8")
     write_json(folder / "metrics.json", headlines)
     write_json(folder / "measures.json", measures)
@@ -108,14 +110,16 @@ def _curves(study: Reported) -> Iterator[Row]:
             continue
         seen.add((tracker, benchmark, aspect))
         x, y = points(cell)
+        across, up = CURVES[quantity.measure].axes
+        panel = f"{benchmark}{f', {aspect.protocol}' if aspect.protocol else ''}: {up} by {across}"
         for i in np.flatnonzero(~np.isnan(y)).tolist():
-            yield {"panel": f"{benchmark}: {measure_key(aspect)}", "line": tracker, "x": float(x[i]), "y": float(y[i])}
+            yield {"panel": panel, "line": tracker, "x": float(x[i]), "y": float(y[i])}
 
 
 def _lengths(study: Reported) -> Iterator[Row]:
     for (tracker, benchmark, aspect), cell in study.grid.cells.items():
         if aspect.length is not None and aspect == Aspect(study.paper.measure, aspect.length):
-            panel = f"{benchmark}: {aspect.measure}"
+            panel = f"{benchmark}: {measure_name(aspect.measure)} by length (frames)"
             yield {"panel": panel, "line": tracker, "x": aspect.length, "y": cell.mean}
 
 
@@ -124,4 +128,4 @@ def _training(study: Study) -> Iterator[Row]:
         for name, curve in trial.curves.items():
             kept = np.linspace(0, len(curve) - 1, min(len(curve), POINTS)).round().astype(int)
             for step, value in curve[kept].tolist():
-                yield {"panel": name, "line": trial.name, "x": int(step), "y": value}
+                yield {"panel": f"{name} by step", "line": trial.name, "x": int(step), "y": value}
