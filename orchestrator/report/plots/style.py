@@ -33,6 +33,7 @@ CONFIG: dict[str, Any] = {
         "titleFontWeight": "normal",
         "titlePadding": 6,
     },
+    "axisQuantitative": {"labelOverlap": "greedy"},
     "legend": {
         "labelColor": INK,
         "labelFontSize": 10,

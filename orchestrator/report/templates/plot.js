@@ -8,10 +8,10 @@
   const config = {
     aria: false, background: null, font: "system-ui, sans-serif", padding: 4, view: { stroke: null },
     axis: {
-      domainColor: soft, gridColor: line, labelColor: ink, labelFontSize: 11, labelLimit: 170, labelOverlap: "greedy",
+      domainColor: soft, gridColor: line, labelColor: ink, labelFontSize: 11, labelLimit: 170,
       tickColor: soft, tickSize: 4, titleColor: ink, titleFontSize: 12, titleFontWeight: "normal", titlePadding: 6,
     },
-    legend: { disable: true },
+    axisQuantitative: { labelOverlap: "greedy" }, legend: { disable: true },
     line: { strokeWidth: 1.8 }, point: { filled: true, size: 40, opacity: 1 }, rule: { color: ink },
     text: { color: ink, fontSize: 11 },
   };
@@ -78,6 +78,15 @@
     return list;
   };
 
+  // The nearest point is found through cells around the points; of a cell, the library looks for names in the wrong place.
+  const patch = (spec) => {
+    for (const mark of (spec.marks || []).flatMap(function all(one) { return [one, ...(one.marks || []).flatMap(all)]; })) {
+      const said = mark.encode && mark.encode.update && mark.encode.update.isVoronoi && mark.encode.update.tooltip;
+      if (said && said.signal) said.signal = said.signal.replace(/\bdatum(\.datum)?\[/g, "datum.datum[");
+    }
+    return spec;
+  };
+
   let library = null;
   const draw = async (figure) => {
     const name = figure.dataset.plot, box = figure.querySelector(".picture"), picture = box.querySelector("img");
@@ -85,11 +94,15 @@
     if (!specs.has(name)) await load(`charts/${encodeURIComponent(name)}.js`);
     const spec = specs.get(name), entries = series(spec);
     specs.delete(name);
-    const stage = document.createElement("div");
+    const stage = document.createElement("div"), canvas = document.createElement("div");
     stage.setAttribute("role", "img");
     stage.setAttribute("aria-label", picture.alt);
+    canvas.setAttribute("aria-hidden", "true");  // thousands of marks, which its label sums up
+    stage.append(canvas);
     const size = () => Math.max(box.clientWidth, figure.classList.contains("wide") ? 544 : 0);
-    const { view } = await vegaEmbed(stage, { ...spec, width: size() }, { renderer: "svg", actions: false, defaultStyle: false, config, tooltip: { disableDefaultStyle: true } });
+    const { view } = await vegaEmbed(canvas, { ...spec, width: size() }, {
+      renderer: "svg", actions: false, defaultStyle: false, config, patch, tooltip: { disableDefaultStyle: true },
+    });
     const parts = [stage];
     if (entries.length) parts.push(legend(entries, (labels) => view.signal("pick", labels).runAsync()));
     box.replaceChildren(...parts);  // the box keeps its height: nothing on the page moves
