@@ -7,7 +7,6 @@
   const stage = part("stage"), strip = part("strip"), time = part("time"), player = part("player");
   const SKIPPED = "0", INITIALIZED = "1", FAILED = "2";
   const PLAY = "M4 2v12l10-6z", PAUSE = "M3 2h4v12H3zM9 2h4v12H9z";
-  const ICONIC = 14; // trackers with a colour of their own; the next ones share these, with dashes
   const LISTED = 10, AT_FIRST = 5, SHEETS = 12;
   const NAMED = 8; // trackers whose names still find room on a frame
   const EDGE = { left: 30, right: 8, top: 9, bottom: 18 }; // of the plot in the strip, in CSS pixels
@@ -84,6 +83,7 @@
   const channels = (given) => [1, 3, 5].map((at) => parseInt(given.slice(at, at + 2), 16));
   const luminance = (given) => channels(given).reduce((sum, c, place) => sum + [0.3, 0.59, 0.11][place] * c, 0);
   const colourOf = (one) => colour(one.tracker);
+  const shared = (tracker) => set().colours.indexOf(set().colours[tracker]) < tracker; // a colour that another had: dashed
 
   const open = async (k, wanted = {}) => {
     const mine = ++request;
@@ -179,7 +179,7 @@
       Object.assign(box, { type: "checkbox", id: `explorer-tracker-${tracker}`, value: name });
       box.addEventListener("change", () => { now.on[box.checked ? "add" : "delete"](name); again(); });
       const swatch = document.createElement("span"), label = document.createElement("label"), value = document.createElement("span");
-      swatch.className = tracker < ICONIC ? "swatch" : "swatch again";
+      swatch.className = shared(tracker) ? "swatch again" : "swatch";
       swatch.style.borderColor = colour(tracker);
       label.htmlFor = box.id;
       label.textContent = name;
@@ -350,9 +350,9 @@
       context.stroke(around);
       context.setLineDash([]);
     };
-    if (part("truth").checked && now.data.truth[t]) outline(now.data.truth[t], "#ffffff", [5, 4]);
     const taken = [];
-    for (const one of shown()) if (one.regions[t]) outline(one.regions[t], colourOf(one), one.tracker < ICONIC ? [] : [7, 3], true);
+    for (const one of shown()) if (one.regions[t]) outline(one.regions[t], colourOf(one), shared(one.tracker) ? [7, 3] : [], true);
+    if (part("truth").checked && now.data.truth[t]) outline(now.data.truth[t], "#ffffff", [5, 4]);
     context.restore();
     if (part("labels").checked && shown().length <= NAMED) for (const one of shown()) if (one.regions[t]) {
       const [left, top] = corner(one.regions[t]);
@@ -462,7 +462,7 @@
     for (let t = 0; t < n; t += every) context.fillText(String(t), across(t, width), height - 4);
     for (const one of shown()) {
       Object.assign(context, { strokeStyle: colourOf(one), fillStyle: colourOf(one), lineWidth: 1.6, lineJoin: "round" });
-      context.setLineDash(one.tracker < ICONIC ? [] : [5, 3]);
+      context.setLineDash(shared(one.tracker) ? [5, 3] : []);
       context.beginPath();
       one.iou.forEach((iou, t) => {
         if (iou === null) return;
@@ -538,6 +538,11 @@
     const looks = one?.said?.find((each) => each.kind === "attention");
     return looks ? picture(looks, t) : null;
   };
+  const explained = (kind) => {
+    if (kind === "recalled") return "remembered patches with their weights from -1 to 1, and the chosen one";
+    if (kind === "contrast") return "correlations from -1 to 1 of the target's samples with each other (blue) and with others (orange)";
+    return kind.startsWith("memory") ? `${kind} (blue: below 0, orange: above)` : kind;
+  };
   let pictured = "";
   const pictures = (t) => {
     const found = shown().flatMap((one) => (one.said || []).map((each) => ({ one, each, tile: picture(each, t) })).filter((it) => it.tile));
@@ -552,7 +557,7 @@
       const figure = document.createElement("figure"), canvas = document.createElement("canvas"), caption = document.createElement("figcaption");
       canvas.setAttribute("role", "img");
       canvas.setAttribute("aria-label", `${nameOf(one)}, ${each.kind}, frame ${t}`);
-      caption.textContent = `${nameOf(one)}: ${each.kind}`;
+      caption.textContent = `${nameOf(one)}: ${explained(each.kind)}`;
       const below = each.kind === "attention" ? tileOf(t) : null;
       Promise.all([tile.image.decoded, below?.image.decoded]).then(() => {
         if (!tile.image.ready) return;
