@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from orchestrator.report import claims, scores
 from orchestrator.report.paper import Aspect
+from orchestrator.report.section import Section
 from orchestrator.report.table import Beside, Cell, Column, Row, Table, slug
 from orchestrator.report.tables import cells
 from trackers.evaluation.results import ALL
-
-if TYPE_CHECKING:
-    from orchestrator.report.section import Section
 
 REFERENCES = ("KerCorrTracker", "Identity")  # against which a study is read, the first that it has
 VERDICTS = (claims.HOLDS, claims.FAILS, claims.UNDECIDED, claims.NOT_TESTED)

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import inf
-from typing import TYPE_CHECKING
 
 from orchestrator.report.comparisons import OVERALL, Pairwise, average_ranks
+from orchestrator.report.section import Together
 from orchestrator.report.summary import Summary, measure_name
 from orchestrator.report.table import Cell, Column, Row, Table, slug
 from orchestrator.report.tables import cells
 from orchestrator.report.tables.measured import place
 from trackers.evaluation.significance import Ranking
-
-if TYPE_CHECKING:
-    from orchestrator.report.section import Together
 
 
 def against(summary: Summary, pairwise: Pairwise) -> Table | None:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from orchestrator.report.section import Section
 from orchestrator.report.table import Table
 from orchestrator.report.tables import claimed, measured, papers, ranks, trials
 from orchestrator.report.tables.folds import folds
 from orchestrator.report.tables.overview import headline
-
-if TYPE_CHECKING:
-    from orchestrator.report.section import Section
 
 
 @dataclass(frozen=True)
@@ -55,7 +52,7 @@ def of(section: Section) -> OfStudy:
     study, paper, grid = section.study, section.paper, section.grid
     summaries = {table.summary.name: table.summary for table in section.tables}
     pairs = {table.summary.name: table.pairwise for table in section.tables}
-    rankings = {name: {one.measure: one.ranking for one in pairs[name] if one.ranking} for name in summaries}
+    rankings = {compared.summary.name: compared.rankings for compared in section.tables}
     main = {n: paper.measure if paper.measure in s.measures else s.measures[0] for n, s in summaries.items()}
     against = {n: {one.measure: ranks.against(s, one) for one in pairs[n]} for n, s in summaries.items()}
     ours = papers.Ours(paper, grid, summaries.values())

@@ -9,6 +9,7 @@ import pytest
 from orchestrator.report import paper, results, scores, sequences
 from orchestrator.report.sequences import MEAN, MEAN_OF_REAL, BySequence
 from orchestrator.report.summary import Summary, summaries
+from orchestrator.report.tables.papers import sequence_table
 
 TABLE = replace(paper.load("rolo").sequence_tables[0], trackers=("A", "B"))
 
@@ -77,6 +78,21 @@ def test_a_tracker_that_lacks_a_sequence_has_no_mean(summary: Summary) -> None:
     assert "YOLO" not in last.ours
     assert "YOLO" not in mean.ours
     assert "ROLO" in mean.ours
+
+
+def test_the_table_has_a_row_a_sequence(summary: Summary) -> None:
+    """The best of each line is bold, the paper's or ours without a caveat; where the paper's do not count are holes."""
+    lines = BySequence(table(Human3=1698, Couple=140), summary)
+    made = sequence_table(lines, summary.grid.study)
+    column = {one.full: i for i, one in enumerate(made.head[1:])}
+    couple, mean, real = (next(row for row in made.rows if row.heading == n) for n in ("Couple", MEAN, MEAN_OF_REAL))
+    assert [couple.cells[column[name]].text for name in ("ours: ROLO", "the paper’s: A")] == ["0.600", "0.300"]
+    assert [name for name, i in column.items() if couple.cells[i].mark == "best"] == ["ours: ROLO"]
+    assert couple.cells[column["ours: ROLO-Released†"]].value == pytest.approx(0.7)
+    assert (mean.foot, mean.cells[column["the paper’s: A"]].text) == (True, "–")
+    assert real.foot
+    assert not couple.foot
+    assert made.badge == "not comparable: custom settings, sequences missing"
 
 
 def test_the_tidy_table_has_ours_and_the_papers(rolo_report: Path) -> None:
