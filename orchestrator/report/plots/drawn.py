@@ -17,7 +17,7 @@ from orchestrator.report.plots.spec import Spec, picked, said, told_apart, view,
 from orchestrator.report.plots.style import PLAIN
 from orchestrator.report.results import Study
 from orchestrator.report.summary import measure_name, subset_name
-from orchestrator.results import slug
+from orchestrator.report.table import slug
 from trackers.evaluation.curves import CURVES
 from trackers.evaluation.results import ALL
 

@@ -9,7 +9,7 @@ from orchestrator.report.plots.plot import Plot
 from orchestrator.report.plots.spec import Spec, nearest, picked, said, told_apart, view, with_legend, x, y
 from orchestrator.report.scores import Grid
 from orchestrator.report.summary import measure_name
-from orchestrator.results import slug
+from orchestrator.report.table import slug
 
 FEW = 6  # lines, up to which each has its interval around it
 

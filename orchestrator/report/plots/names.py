@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.report.summary import Summary, measure_name
-from orchestrator.results import slug
+from orchestrator.report.table import slug
 
 SPELLED = {"auc": "AUC", "eao": "EAO", "iou": "IoU", "os": "OS", "roc": "ROC", "sr": "SR"}
 

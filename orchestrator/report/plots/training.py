@@ -11,7 +11,7 @@ from orchestrator.report.plots.curves import thinned
 from orchestrator.report.plots.plot import Plot
 from orchestrator.report.plots.spec import nearest, picked, said, told_apart, view, with_legend, x, y
 from orchestrator.report.results import Study, Trial
-from orchestrator.results import slug
+from orchestrator.report.table import slug
 
 DOTTED = 15  # points of a line, up to which each has a dot
 
