@@ -243,9 +243,7 @@ class MlflowStore:
         number, at = run.info.run_id, entry["timestamp_ms"]
         before = (self._client.get_metric_history(number, name) for name in run.data.metrics)
         step = 1 + max((point.step for points in before for point in points), default=-1)
-        self._client.set_tag(
-            number, f"result {step}", entry["made_of"]
-        )  # first: whoever is killed here does both again
+        self._client.set_tag(number, f"result {step}", entry["made_of"])  # first: a kill here, and both are done again
         told = [Metric(name, value, at, step) for name, value in entry["metrics"].items()]
         for batch in _chunks(told, 1000):
             self._client.log_batch(number, metrics=batch)
@@ -320,14 +318,15 @@ def fetch_model(run: str, uri: str) -> Path:
     ValueError where there is none.
     """
     _quieten()
-    from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
 
     initialize(uri)
     known = client(uri)
     try:
-        if run.startswith("models:/"):
-            return Path(download_artifacts(run, tracking_uri=uri, registry_uri=uri)) / TRACKER
+        if named := re.fullmatch("models:/([^@/]+)([@/])(.+)", run):
+            name, by, which = named.groups()
+            versions = known.get_model_version_by_alias if by == "@" else known.get_model_version
+            run = versions(name, which).run_id
         if re.fullmatch("[0-9a-f]{64}", run):
             experiments = [experiment.experiment_id for experiment in known.search_experiments()]
             found = known.search_runs(experiments, f"tags.`{KEY_TAG}` = '{run}'", max_results=1)

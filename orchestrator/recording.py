@@ -55,9 +55,11 @@ class Recording(Observer):
         for trial in self.trials:
             for job in trial.jobs:
                 self._of_job.setdefault(job.key, []).append(trial)
-            self._open[trial.key] = trial
-            if not self._close_if_done(trial):
+            if self._is_stored(trial):
+                self._tell_whole(trial)
+            else:
                 self._tell(trial)
+                self._open[trial.key] = trial
 
     def close(self, status: str) -> None:
         """No more will run: trials that did not end are `status`."""
@@ -80,7 +82,8 @@ class Recording(Observer):
     def finished(self, job: Job) -> None:
         self.todo.discard(job.key)
         for trial in self._of_job.get(job.key, ()):
-            self._close_if_done(trial)
+            if trial.key in self._open and self._is_stored(trial):
+                self._tell_whole(trial)
 
     def retried(self, job: Job, message: str) -> None:
         for trial in self._of_job.get(job.key, ()):
@@ -97,9 +100,7 @@ class Recording(Observer):
 
     # What the store holds: sent with the times at which it happened, so sending twice changes nothing.
 
-    def _close_if_done(self, trial: Trial) -> bool:
-        if trial.key not in self._open or not self._is_stored(trial):
-            return False
+    def _tell_whole(self, trial: Trial) -> None:
         points = layout.points(trial, self.store)
         self._points[trial.key], self._found[trial.key] = points, layout.headline(trial, self.store)
         self._tell(trial)
@@ -112,11 +113,10 @@ class Recording(Observer):
             last = list(trial.training.values())[-1]
             self.record.artifact(trial.key, self.store.folder(last.key) / "weights.pt", "weights")
         self.record.finish(trial.key, "FINISHED", layout.ended(trial, self.store))
-        del self._open[trial.key]
+        self._open.pop(trial.key, None)
         if group.several and self._is_done(group):
             self._tell_group(group)
             self.record.finish(group.key, "FINISHED", max(layout.ended(one, self.store) for one in group.trials))
-        return True
 
     def _is_stored(self, trial: Trial) -> bool:
         return not self.todo & trial.keys and all(self.store.manifest(job.key) for job in trial.jobs)
@@ -154,6 +154,7 @@ class Recording(Observer):
         """What the trials below it are, and of those that are done the means."""
         trial, reported = group.trials[0], self._papers[group.trials[0].study]
         own = {group.title(one).removeprefix(f"{group.name}, "): one.key for one in group.trials}
+        began = [layout.began(one, self.store) for one in group.trials if self._is_stored(one)]
         finished = [one for one in group.trials if one.key in self._found]
         done = {title: self._found[key] for title, key in own.items() if key in self._found}
         means = {
@@ -179,9 +180,7 @@ class Recording(Observer):
                 description=descriptions.of_group(
                     group, reported, means, f"{name}, {score}" if name else "", "; ".join(problems)
                 )[:MAX_TAG],
-                began=min(
-                    (layout.began(one, self.store) for one in group.trials if self._is_stored(one)), default=None
-                ),
+                began=min(began, default=None),
                 data=layout.data_sets(trial, self.params.datasets, self.tags.get("data", "unknown")),
             )
         )

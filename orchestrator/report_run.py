@@ -39,12 +39,9 @@ def _metrics(found: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     """By names "claims/holds" and "measure/benchmark/tracker"."""
     for benchmark, measures in found.items():
         for measure, values in measures.items():
-            parts = (measure, benchmark)
-            if not isinstance(values, Mapping):  # of claims, how many
-                yield REFUSED.sub("_", f"{benchmark}/{measure}"), float(values)
-                continue
-            for tracker, value in values.items():
-                yield REFUSED.sub("_", "/".join((*parts, tracker))), float(value)
+            parts = ("claims",) if benchmark == "claims" else (measure, benchmark)
+            for name, value in values.items():
+                yield REFUSED.sub("_", "/".join((*parts, name))), float(value)
 
 
 def _changed(report: Path) -> int:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
 import signal
 import sqlite3
@@ -9,9 +11,16 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
-from orchestrator.conduct import conduct
+from orchestrator import models
+from orchestrator.conduct import conduct, look
+from orchestrator.delivery import MlflowRecord
+from orchestrator.mlflow_store import default_uri
+from orchestrator.runs import TrialRun
+from orchestrator.store import Store
 
 
 @pytest.fixture(autouse=True)
@@ -56,6 +65,88 @@ def test_a_failed_trial_is_recorded_as_failed(project, params):
     project.write(params)
     conduct(project.options(record="mlflow"), project.paths)
     assert runs(project) == {"Mover": "FAILED", "Slow mover": "FINISHED", "Identity": "FINISHED"}
+
+
+def seeds(project, params) -> None:
+    """One tracker by two seeds: two trials below the run of their means."""
+    toy = params["studies"]["toy"]
+    toy["trackers"], toy["seeds"] = {"Mover": toy["trackers"]["Mover"]}, [1, 2]
+    project.write(params)
+
+
+VALUES = (
+    "select n.value, m.value from latest_metrics m join tags n using (run_uuid) where n.key = 'mlflow.runName'"
+    " and m.key = '{}' order by 1"
+)
+
+
+def test_means_stand_above_the_trials_that_they_are_of(project, params):
+    """The run above two seeds has their mean, once however often it is told; they stand below it."""
+    seeds(project, params)
+    for _ in range(2):
+        conduct(project.options(record="mlflow"), project.paths)
+        found = dict(ask(project, VALUES.format("average_overlap/test/8")))
+        assert found["Mover"] == pytest.approx((found["Mover, seed 1"] + found["Mover, seed 2"]) / 2)
+        assert len(ask(project, "select * from metrics where key = 'average_overlap/test/8'")) == 3
+        assert runs(project) == dict.fromkeys(["Mover", "Mover, seed 1", "Mover, seed 2"], "FINISHED")
+    parent = ask(project, "select distinct value from tags where key = 'mlflow.parentRunId'")
+    assert parent == ask(project, "select run_uuid from runs where name = 'Mover'")
+    worst = min("seed 1", "seed 2", key=lambda seed: found[f"Mover, {seed}"])
+    assert ask(project, "select value from tags where key = 'losing fold'") == [(worst,)]
+
+
+@pytest.mark.slow
+def test_a_crash_between_a_mean_and_its_trials_is_made_good(project, params, monkeypatch):
+    """A driver that ends when it has told the run of means alone is followed by one that tells the rest, once."""
+    seeds(project, params)
+    tell = MlflowRecord.trial
+
+    def die(record: MlflowRecord, trial: TrialRun) -> None:
+        if trial.parent:
+            raise InterruptedError
+        tell(record, trial)
+
+    monkeypatch.setattr(MlflowRecord, "trial", die)
+    with pytest.raises(InterruptedError):
+        conduct(project.options(record="mlflow"), project.paths)
+    assert runs(project) == {"Mover": "FAILED"}
+    monkeypatch.setattr(MlflowRecord, "trial", tell)
+    conduct(project.options(record="mlflow"), project.paths)
+    assert runs(project) == dict.fromkeys(["Mover", "Mover, seed 1", "Mover, seed 2"], "FINISHED")
+
+
+@pytest.mark.slow
+def test_a_registered_model_tracks_as_its_trial_did(project, params):
+    """In a fresh process, one line loads a tracker from the registry, and its boxes are those of the trial."""
+    conduct(project.options(record="mlflow"), project.paths)
+    conduct(project.options(record="mlflow"), project.paths)
+    versions = ask(project, "select name, version from model_versions order by 1")
+    assert versions == [("toy.Identity", 1), ("toy.Mover", 1), ("toy.Slow-mover", 1)]
+    uri = default_uri(project.root)
+    [trial] = [
+        t for t in look(project.options(), project.paths, Store(project.paths.store)).chosen if t.tracker == "Mover"
+    ]
+    program = """if True:
+        import json, sys, mlflow, cv2, numpy as np
+        from pathlib import Path
+        Path("video").mkdir()
+        for t in range(8):
+            cv2.imwrite(f"video/{t:04d}.png", np.zeros((60, 80, 3), np.uint8))
+        tracker = mlflow.pyfunc.load_model("models:/toy.Mover@current")
+        print(json.dumps(tracker.predict({"video": "video", "box": [10.0, 10.0, 20.0, 20.0]}).tolist()))
+    """
+    environment = dict(os.environ) | {"MLFLOW_TRACKING_URI": uri, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, cwd=project.root
+    )
+    boxes = np.array(json.loads(done.stdout))
+    motion = torch.load(Store(project.paths.store).folder(trial.training["fit"].key) / "weights.pt")["motion"].double()
+    steps = np.arange(8)[:, None] * [*motion, 0, 0]
+    assert boxes == pytest.approx(np.array([10, 10, 20, 20]) + steps, rel=1e-5)
+    for name in (trial.key, "models:/toy.Mover@current"):
+        assert models.find(name, uri).settings == dataclasses.asdict(trial.variant.config)
+    with pytest.raises(ValueError, match="absent"):
+        models.find("absent", uri)
 
 
 @pytest.mark.slow
