@@ -271,7 +271,7 @@ def _write(folder: Path, path: Path, image: np.ndarray, drawn: bool = False) -> 
     options = [cv2.IMWRITE_PNG_COMPRESSION, 6] if drawn else []  # a quarter of the bytes of large even areas
     suffix, (_, content) = ".png", cv2.imencode(".png", image[..., ::-1], options)
     if content.nbytes > LARGE and not drawn:
-        suffix, (_, content) = ".jpg", cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])
+        suffix, (_, content) = ".jpg", cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 80])
     path = path.with_name(path.name + suffix)
     (folder / path).parent.mkdir(parents=True, exist_ok=True)
     (folder / path).write_bytes(content.tobytes())

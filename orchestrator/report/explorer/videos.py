@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ class Videos:
 
     origin: str
     sequences: Iterable[Sequence]
-    generated: bool = field(default=False)
+    generated: bool = False
 
     def identity(self, name: str) -> str | None:
         """Of a sequence's frames: the same for the same frames; None where there are none.
