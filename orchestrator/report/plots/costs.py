@@ -12,6 +12,7 @@ from orchestrator.report.plots.style import WIDE
 Span = tuple[str, str, str, float, float]  # worker, kind of job, its label, begin and end in seconds
 PART = 1 / WIDE  # of the whole time: what is shorter is not seen
 UNITS = {"days": 86400.0, "hours": 3600.0, "minutes": 60.0, "seconds": 1.0}
+KINDS = ("training", "tracking", "scoring", "measuring speed", "features")  # of jobs, whose colours are always the same
 LINE = 18  # pixels: the height of a bar with the room around it
 
 
@@ -29,7 +30,7 @@ def timeline(name: str, spans: Iterable[Span]) -> Plot:
         | {"begin": (begin - first) / UNITS[unit], "end": (end - first) / UNITS[unit]}
         for worker, kind, label, begin, end in _merged(known, (last - first) * PART)
     ]
-    kinds = colours.of(sorted({span[1] for span in known}))
+    kinds = _colours(span[1] for span in known)
     workers = len({span[0] for span in known})
     encoding: Spec = {
         "y": y(None, "worker", "nominal", axis={"domain": False, "ticks": False}),
@@ -61,7 +62,7 @@ def seconds(name: str, rows: Sequence[tuple[str, str, float]]) -> Plot:
         sums[tracker, kind] = sums.get((tracker, kind), 0) + took
         totals[tracker] = totals.get(tracker, 0) + took
     unit = _unit(max(totals.values(), default=0))
-    kinds = colours.of(sorted({kind for _, kind in sums}))
+    kinds = _colours(kind for _, kind in sums)
     values = [
         {"tracker": tracker, "kind": kind, "time": took / UNITS[unit], "total": totals[tracker] / UNITS[unit]}
         for (tracker, kind), took in sums.items()
@@ -102,6 +103,13 @@ def _merged(spans: Iterable[Span], least: float) -> list[Span]:
         found.append((worker, kind, label, begin, end))
         counts.append(1)
     return found
+
+
+def _colours(kinds: Iterable[str]) -> dict[str, str]:
+    """Those of the kinds that there are; the same whichever these are."""
+    there = set(kinds)
+    known = colours.of([*KINDS, *sorted(there - set(KINDS))])
+    return {kind: colour for kind, colour in known.items() if kind in there}
 
 
 def _unit(duration: float) -> str:

@@ -44,7 +44,7 @@ def lines(rows: list[dict[str, object]], labels: Mapping[str, str], axes: tuple[
     across = x(axes[0], scale={"nice": False, "zero": False}, axis={"grid": False})
     encoding: Spec = {"x": across, "y": y(axes[1], scale=unit()), **told_apart(labels)}
     tooltip = [said("tracker", "tracker"), said("x", axes[0], ".4~g"), said("y", axes[1], ".3f")]
-    layers: list[Spec] = [{"mark": {"type": "line", "clip": True}, "encoding": {**encoding, **picked()}}]
+    layers: list[Spec] = [{"mark": "line", "encoding": {**encoding, **picked()}}]
     if band:
         ends = {"y": y(axes[1], "low", scale=unit()), "y2": {"field": "high"}}
         layers.append({"mark": {"type": "area"}, "encoding": {**encoding, **ends, **picked(0.15, 0.02)}})

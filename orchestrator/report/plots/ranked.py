@@ -6,7 +6,7 @@ from orchestrator.report import colours
 from orchestrator.report.plots.names import place, slugged, titled
 from orchestrator.report.plots.plot import Plot
 from orchestrator.report.plots.spec import Spec, said, view, x, y
-from orchestrator.report.plots.style import WIDTH
+from orchestrator.report.plots.style import WIDE, WIDTH
 from orchestrator.report.summary import Summary
 from trackers.evaluation.measures import MEASURES
 from trackers.evaluation.significance import Ranking
@@ -14,6 +14,7 @@ from trackers.evaluation.significance import Ranking
 LINE = 17  # pixels: the height of a line of text with the room around it
 TOP, BAR = 52, 8  # pixels: what the axis takes; between two bars of groups
 LETTER = 5.4  # pixels that a letter is wide, about
+MANY = 12  # trackers, beyond which a diagram is as wide as the page
 LONGEST = 140  # pixels that a name may take
 
 
@@ -55,9 +56,10 @@ def scores(summary: Summary, measure: str) -> Plot:
 
 def critical_difference(summary: Summary, measure: str, ranking: Ranking) -> Plot:
     """Demsar's diagram: average ranks, the best on the left; a bar joins trackers that do not differ."""
-    k, half = len(ranking.ranks), (len(ranking.ranks) + 1) // 2
+    k, half, wide = len(ranking.ranks), (len(ranking.ranks) + 1) // 2, len(ranking.ranks) > MANY
     names = {tracker: f"{summary.grid.study.marked(tracker)} {rank:.2f}" for tracker, rank in ranking.ranks.items()}
-    share = min(LONGEST, LETTER * max(map(len, names.values())) + 24) / WIDTH  # of the width, that names have on a side
+    widest = min(LONGEST, LETTER * max(map(len, names.values())) + 24)
+    share = widest / (WIDE if wide else WIDTH)  # that the names of a side have
     base = TOP + BAR * len(ranking.groups)
     height = base + LINE * half + 8
     left, right = 1 - 0.06 * (k - 1), k + 0.06 * (k - 1)
@@ -109,7 +111,9 @@ def critical_difference(summary: Summary, measure: str, ranking: Ranking) -> Plo
                 _text("right", "left", axes, share, 4),
             ],
             height,
+            wide,
         ),
+        wide,
     )
 
 

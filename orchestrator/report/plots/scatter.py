@@ -105,10 +105,11 @@ def scatter(rows: Sequence[Mapping[str, object]], series: Mapping[str, str], acr
     if up.ends:
         tooltip += [said("low", "95% from", ".3~f"), said("high", "to", ".3~f")]
         limits = {"y": {**axes["y"], "field": "low"}, "y2": {"field": "high"}}
-        coloured = {"color": told_apart(series, legend=False)["color"]}
-        layers.append({"mark": {"type": "rule"}, "encoding": {"x": axes["x"], **limits, **coloured, **picked(0.6)}})
+        layers.append(
+            {"mark": {"type": "rule"}, "encoding": {"x": axes["x"], **limits, "color": apart["color"], **picked(0.6)}}
+        )
     points = {"mark": {"type": "point", "size": 60}, "encoding": {**axes, **apart, **picked(), "tooltip": tooltip}}
-    layers.append({**points})
+    layers.append(points)
     if few:
         named = labels.layers(axes, "label")
         return view([{**row, "corner": c} for row, c in zip(rows, corners, strict=True)], [*layers, *named], PLAIN)

@@ -42,11 +42,12 @@
       return colour && colour.type === "nominal" && colour.legend !== null && colour.scale && colour.scale.domain;
     });
     if (!layer) return [];
-    const { color, strokeDash, shape } = layer.encoding;
-    const lines = (layer.mark.type || layer.mark) === "line";
+    const { color, strokeDash } = layer.encoding;
+    const marks = spec.layer.map((one) => one.mark.type || one.mark), lines = marks.includes("line");
+    const { shape } = spec.layer.map((one) => one.encoding).find((one) => one && one.shape) || {};
     return color.scale.domain.map((label, i) => ({
       label, colour: color.scale.range[i], dash: lines ? (strokeDash ? strokeDash.scale.range[i] : [1, 0]) : null,
-      shape: shape ? shape.scale.range[i] : (layer.mark.type || layer.mark) === "bar" ? "square" : "circle",
+      shape: shape ? shape.scale.range[i] : marks.includes("bar") ? "square" : "circle",
     }));
   };
 
@@ -100,7 +101,7 @@
     canvas.setAttribute("aria-hidden", "true");  // thousands of marks, which its label sums up
     stage.append(canvas);
     const size = () => Math.max(box.clientWidth, figure.classList.contains("wide") ? 544 : 0);
-    const { view } = await vegaEmbed(canvas, { ...spec, width: size() }, {
+    const { view } = await vegaEmbed(canvas, { ...spec, width: size() || spec.width }, {
       renderer: "svg", actions: false, defaultStyle: false, config, patch, tooltip: { disableDefaultStyle: true },
     });
     const parts = [stage];
@@ -108,7 +109,7 @@
     box.replaceChildren(...parts);  // the box keeps its height: nothing on the page moves
     let drawn = 0;
     const fit = () => {
-      if (size() === drawn) return;
+      if (!box.clientWidth || size() === drawn) return;  // without a width while its chapter is not shown
       drawn = size();
       const room = spec.height - (parts[1] ? parts[1].offsetHeight : 0);
       view.width(drawn).height(room).runAsync();
