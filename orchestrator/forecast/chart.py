@@ -14,6 +14,19 @@ from orchestrator.forecast.simulation import Graph, Overheads, simulate
 
 GPUS = tuple(2**n for n in range(11))
 COLUMNS = ("gpus", "nodes", "seconds", "gpu_hours", "busy_gpu_hours")
+STYLE = {
+    "axes.grid": True,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "font.size": 9,
+    "grid.color": "#dddddd",
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "lines.linewidth": 1.4,
+    "lines.markersize": 4,
+    "savefig.transparent": True,
+    "svg.hashsalt": "forecast",  # the same bytes each time
+}
 
 
 @dataclass(frozen=True)
@@ -51,12 +64,10 @@ def write(points: Sequence[Point], bound: float, note: str, path: Path) -> list[
     from matplotlib.ticker import LogLocator, NullFormatter
 
     from orchestrator.report.colours import COLOURS
-    from orchestrator.report.figures import CHART_STYLE
 
     unit, per = ("hours", 3600) if points[0].seconds > 7200 else ("minutes", 60)
-    style = {**CHART_STYLE, "svg.hashsalt": "forecast"}
     paths = [path.with_suffix(end) for end in (".svg", ".png", ".csv")]
-    with mpl.rc_context(style):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(5.4, 3.4), layout="constrained")
         axes = figure.subplots()
         gpus = [point.gpus for point in points]

@@ -1,4 +1,4 @@
-"""The figures of numbers that a paper has, as points, a row each; `orchestrator.report.figures` draws them.
+"""The figures of numbers that a paper has, as points, a row each; `orchestrator.report.plots.drawn` draws them.
 
     ranks      accuracy rank against robustness rank of all trackers of the project, and a line through some
     speed      frames per second, and in EFO, against the overall rank of all trackers of the project
