@@ -52,8 +52,8 @@ def track(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="The video: .webm, which browsers play, or .mp4, which players do and which is written faster; default, "
-            "if no --json and no window: NAME-tracked.webm, of a camera camera-tracked.mp4."
+            help="The video: .webm, which browsers play, or .mp4, which players do, written faster; default, if no --json "
+            "and no window: NAME-tracked.webm, of a camera camera-tracked.mp4."
         ),
     ] = None,
     as_json: Annotated[Path | None, typer.Option("--json", help="A file for the boxes of each frame.")] = None,
@@ -131,7 +131,7 @@ def _open(source: Path, box: Box | None, windowed: bool, start: int, end: int | 
         if not windowed:
             raise
     frames = footage.cut(footage.open(source, (0, 0, 1, 1)), start, end).frames
-    box = window.pick(frames[0], source.name)
+    box = window.pick(frames[0], f"trackmeet {source.resolve().name}")
     if box is None:
         raise ValueError(f"{source}: expected a box to be drawn in the window, got none before it was ended")
     return footage.cut(footage.open(source, box), start, end), box
