@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from orchestrator import score_files
-from orchestrator.report import figures
 from orchestrator.report.build import build
+from orchestrator.report.plots import plot
 from trackers.evaluation import archive
 from trackers.evaluation.pixels import LEVELS
 from trackers.evaluation.scores import Pool, Score
@@ -309,6 +309,26 @@ def write_rolo_study(root: Path, study: str, quality: Mapping[str, float], sampl
     (folder / "study.json").write_text(json.dumps(content))
 
 
+def undrawn(patch: pytest.MonkeyPatch) -> None:
+    """Leave plots undrawn: what is drawn is tested for itself, and takes most of the time of a report."""
+    patch.setattr(plot, "svg", lambda one: f"<svg><title>{one.name}</title></svg>")
+    patch.setattr(plot, "pdf", lambda drawn: b"%PDF")
+    patch.setattr(plot, "_write_bundle", lambda path, old: path.write_text("// nothing"))
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test of a report draws plots."""
+    undrawn(monkeypatch)
+
+
+def built(results: Path, out: Path) -> Path:
+    """The report's folder, its plots undrawn."""
+    with pytest.MonkeyPatch.context() as patch:
+        undrawn(patch)
+        return build(results, out).parent
+
+
 @pytest.fixture(scope="session")
 def rolo_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Study rolo, and another one that tested a tracker of its own on the same data; not to be changed."""
@@ -320,10 +340,8 @@ def rolo_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def rolo_report(rolo_results: Path) -> Path:
-    """The report on `rolo_results`, not to be changed; without the plots of all trackers, which other reports have."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(figures, "write_curves", lambda *_: {})
-        return build(rolo_results, rolo_results.parent / "report").parent
+    """The report on `rolo_results`, not to be changed."""
+    return built(rolo_results, rolo_results.parent / "report")
 
 
 VOT2016 = ("VOT2016-20", "VOT2016-40", "VOT2016-80", "VOT2016-160")  # one data set at several lengths
@@ -392,7 +410,7 @@ def pixelwise_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report on a study pixelwise of two folds, two of whose trackers have a caveat; not to be changed."""
     root = tmp_path_factory.mktemp("pixelwise")
     write_pixelwise_study(root)
-    return build(root / "results", root / "report").parent
+    return built(root / "results", root / "report")
 
 
 @pytest.fixture
@@ -422,4 +440,4 @@ def results_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def report(results_folder: Path) -> Path:
     """The report on `results_folder`, not to be changed."""
-    return build(results_folder, results_folder.parent / "report").parent
+    return built(results_folder, results_folder.parent / "report")

@@ -3,18 +3,15 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 
 from orchestrator import score_files
-from orchestrator.report import comparisons, curves, figures, paper, results, scores
+from orchestrator.report import comparisons, curves
 from orchestrator.report.build import build
-from orchestrator.report.summary import summaries
 from trackers.evaluation.scores import Score
 
 Write = Callable[..., Path]
@@ -69,11 +66,10 @@ def test_a_curve_is_a_point_a_row(out: Path) -> None:
 def test_the_page_shows_curves_and_comparisons(out: Path) -> None:
     """Under each table there are its curves, the trackers against each other, and their ranks, by convention."""
     page = (out / "index.html").read_text(encoding="utf-8")
-    path = "figures/mine/MNIST-Single-Same_one_pass_otb.png"
-    assert f'src="{path}"' in page
-    assert (out / path).is_file()
-    assert "success auc: ConvTracker minus" in page
-    assert "Convention otb" in page
+    place = "mine-mnist-single-same-one-pass-otb"
+    assert f'data-plot="{place}-success"' in page
+    assert "ConvTracker minus" in page
+    assert "convention otb" in page
     assert "critical difference" in page
     [pair] = read_csv(out / "comparisons.csv")
     assert tuple(pair) == comparisons.COLUMNS
@@ -92,22 +88,3 @@ def test_speeds_are_scores_without_an_interval(out: Path) -> None:
     assert float(rows["efo"]["value"]) == 4
     for row in (rows["fps"], rows["efo"]):
         assert (row["low"], row["high"], row["n"], row["convention"]) == ("", "", "1", "trackmeet")
-
-
-def test_many_trackers_leave_room_for_their_curves(rolo_results: Path, tmp_path: Path) -> None:
-    """The names of more trackers than fit on a panel stand below it: the picture grows, the panel does not shrink."""
-    study = results.read(rolo_results)[0]
-    [summary] = summaries(scores.grid(study, paper.load("others")))
-    grid, names = summary.grid, tuple(f"Grey {i}" for i in range(figures.MANY + 1))
-
-    measured, found = (
-        {(name, b, quantity): cell for name in names for (_, b, quantity), cell in cells.items()}
-        for cells in (grid.measured, grid.curves)
-    )
-    study = replace(study, trackers=names)
-    grid = replace(grid, study=study, measured=measured, curves=found)
-    heights = []
-    for drawn in (summary, replace(summary, grid=grid)):
-        [path] = figures.write_curves(study, [drawn], tmp_path).values()
-        heights.append(cv2.imread(str(tmp_path / path)).shape[0])
-    assert heights[1] > 1.2 * heights[0]
