@@ -1,5 +1,6 @@
 // One chapter at a time, and the contents beside it. Without scripts all chapters stand below each other.
 (() => {
+  document.documentElement.classList.add("chapters");
   const chapters = [...document.querySelectorAll("main > [id]")];
   const contents = document.querySelector(".contents > details");
   const links = [...contents.querySelectorAll("a[href^='#']")];
