@@ -52,8 +52,8 @@ def track(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="The video: .webm, which browsers play, or .mp4, which players do, written faster; default, if no --json "
-            "and no window: NAME-tracked.webm, of a camera camera-tracked.mp4."
+            help="The video: .webm, which browsers play, or .mp4, which players do, written faster; default, if no "
+            "--json and no window: NAME-tracked.webm, of a camera camera-tracked.mp4."
         ),
     ] = None,
     as_json: Annotated[Path | None, typer.Option("--json", help="A file for the boxes of each frame.")] = None,

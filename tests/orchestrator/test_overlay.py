@@ -65,3 +65,25 @@ def test_nothing_is_left_of_a_video_that_failed(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="dark.mp4: expected 3 frames to be read back from what was written, got 1"):
         overlay.write(tmp_path / "dark.mp4", broken, {})
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"before"]
+
+
+def test_panels_stand_side_by_side(tmp_path):
+    """Each tracker's box is in its own panel alone, one beside the other where frames are high, and names above."""
+    boxes = np.array([[10.0, 40, 20, 30]] * 3)
+    overlay.write(tmp_path / "a.mp4", sequence(), {"a": boxes, "b": boxes + [20, 0, 0, 0]}, fps=10.0, side_by_side=True)
+    video = Video(tmp_path / "a.mp4")
+    height, width, _ = video[2].shape
+    assert width == 2 * 4 * 81
+    below = video[2][height - 4 * 120 :]
+    for panel, colour, x in ((below[:, : 4 * 81], 0, 10), (below[:, 4 * 81 :], 1, 30)):
+        corners = 4 * x, 4 * 40, 4 * (x + 20), 4 * (40 + 30)
+        np.testing.assert_allclose(coloured(panel, overlay.COLOURS[colour]), corners, atol=3)
+        assert coloured(panel, overlay.COLOURS[1 - colour]) is None
+
+
+def test_pictures_are_no_wider_than_a_screen():
+    """Four large frames side by side are made smaller, two by two; small ones are enlarged by a whole number."""
+    large = overlay.Page((1080, 1920), ("a", "b", "c", "d"), side_by_side=True)
+    assert (large.columns, large.scale, large.frame) == (2, 0.5, (540, 960))
+    small = overlay.Page((120, 100), ("a", "b"), side_by_side=True)
+    assert (small.columns, small.scale) == (2, 4)

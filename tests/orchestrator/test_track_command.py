@@ -107,6 +107,48 @@ def test_a_box_is_the_start_and_the_groundtruth_stays(call, project, images):
     assert call(project.root / "v.mp4", "--tracker", "Identity", "--box", "1,30,9,9")[1].endswith("v-tracked.webm\n")
 
 
+def test_frames_are_chosen_and_timed(call, project, images):
+    """--start and --end choose frames by their numbers, which have times by --fps; each tracker says what it is of."""
+    words = ("--start", 2, "--end", 4, "--fps", 10, "--out", "v.webm", "--side-by-side", "--json", "v.json")
+    assert call(images, "--tracker", "Identity", *words)[0] == 0
+    said = json.loads((project.root / "v.json").read_text())
+    identity = said["trackers"]["Identity"]
+    assert (said["fps"], said["frames"], said["times"]) == (10, [2, 3, 4], [0, 0.1, 0.2])
+    assert identity["boxes"] == [[12, 8, 12, 12]] * 3
+    assert len(identity["seconds"]) == 3
+    assert (identity["study"], identity["settings"], identity["weights"]) == ("toy", "params.yaml", None)
+    assert cv2.VideoCapture(str(project.root / "v.webm")).get(cv2.CAP_PROP_FPS) == 10
+    assert len(Video(project.root / "v.webm")) == 3
+
+
+def test_weights_are_given(call, project, images):
+    """A file's weights take the place of what was trained; the same tracker is told apart by it."""
+    for name, motion in (("one", [1.0, 0.0]), ("two", [0.0, 2.0])):
+        torch.save({"motion": torch.tensor(motion)}, project.root / f"{name}.pt")
+    words = (
+        "--tracker",
+        "Mover",
+        "--weights",
+        "one.pt",
+        "--tracker",
+        "Mover",
+        "--weights",
+        "two.pt",
+        "--json",
+        "a.json",
+    )
+    assert call(images, *words)[0] == 0
+    found = boxes(project.root / "a.json")
+    assert found["Mover"][5] == [15, 8, 12, 12]
+    assert found["Mover (two.pt)"][5] == [10, 18, 12, 12]
+    (project.root / "three.pt").write_text("words")
+    code, _, error = call(images, "--tracker", "Mover", "--weights", "three.pt")
+    assert (code, error.count("\n")) == (2, 1)
+    assert error.startswith("error: three.pt: expected a file of weights by torch.save, got another one")
+    error = call(images, "--tracker", "Mover", "--tracker", "Identity", "--weights", "one.pt")[2]
+    assert error == "error: --weights: expected one for each of 2 --tracker, got 1\n"
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -116,6 +158,11 @@ def test_a_box_is_the_start_and_the_groundtruth_stays(call, project, images):
         (("--box", "1,2,nan,4"), "--box: expected x,y,width,height, four numbers, the last two above 0, got '1,2,nan"),
         (("--box", "1,2,0,4"), "--box: expected x,y,width,height, four numbers, the last two above 0, got '1,2,0,4'"),
         (("--out", "a.avi"), "--out: expected a file of its own that ends in .mp4 or .webm, got a.avi"),
+        (("--start", "6"), "sequence walk: expected --start and --end within its frames 0 to 5, got 6 and 5"),
+        (
+            ("--start", "3", "--end", "2"),
+            "sequence walk: expected --start and --end within its frames 0 to 5, got 3 and",
+        ),
         (("--params", "none.yaml"), "none.yaml: no such file"),
     ],
 )
