@@ -1,12 +1,15 @@
 """MLflow's UI on the record: the command that serves it, and links into it."""
 
 import json
+import logging
 import sys
 from pathlib import Path
 from urllib.parse import quote
 
 from orchestrator import mlflow_view
 from orchestrator.mlflow_store import SHOWN_TAG, artifacts_of, client, default_uri, initialize, without_password
+
+logger = logging.getLogger(__name__)
 
 
 def ui_command(root: Path, port: int = 5000) -> list[str]:
@@ -44,7 +47,16 @@ def links(uri: str, study: str, address: str = "http://127.0.0.1:5000") -> dict[
     ids, experiments = (quote(json.dumps(one, separators=(",", ":"))) for one in (shown, [number]))
     return {
         "charts": f"{runs}&compareRunsMode=CHART{view}",
-        "compare": f"{address}/#/compare-runs?runs={ids}&experiments={experiments}",
+        "compare": f"{address}/#/compare-runs?runs={ids}&experiments={experiments}&workflowType=machine_learning",
         "runs": runs,
         "models": f"{address}/#/models?searchQuery={quote(study)}",
     }
+
+
+def known_links(uri: str, study: str) -> dict[str, str]:
+    """The same; {} where the store knows no such study, or is away: a report is made all the same."""
+    try:
+        return links(uri, study)
+    except Exception as error:
+        logger.warning("no links to MLflow: %s", error)
+        return {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -21,21 +22,32 @@ def report(
 
 def build_report(params: Path, record: bool = False) -> None:
     """The report of the project here, with all that is known beside the results; record: into MLflow, too."""
-    from orchestrator import facts
+    from orchestrator import facts, lineage, report_run
     from orchestrator.conduct import find_data
     from orchestrator.delivery import MlflowRecord
     from orchestrator.mlflow_store import default_uri
+    from orchestrator.mlflow_ui import known_links
     from orchestrator.params import Report, load
     from orchestrator.report.build import build, trial_figures
     from orchestrator.report.explorer import opener
 
     paths = here()
     settings = load(params).report if params.exists() else Report()
-    page = build(paths.results, paths.report, settings, facts.gather(paths, params), opener(find_data(paths)))
+    known, opened, uri = facts.gather(paths, params), opener(find_data(paths)), default_uri(paths.root)
+    page = build(
+        paths.results,
+        paths.report,
+        settings,
+        known,
+        opened,
+        partial(known_links, uri) if record else lambda study: {},
+    )
     if record:
-        mlflow = MlflowRecord(paths.spool, default_uri(paths.root))
+        mlflow = MlflowRecord(paths.spool, uri)
         for study, key, figures in trial_figures(paths.results, paths.report):
             for figure in figures:
                 mlflow.attach(study, key, figure, "figures")
+        made_of = f"git {lineage.git_revision(paths.root)}, data {lineage.data_revision(paths.root)}"
+        report_run.tell(mlflow, paths.report, made_of)
         mlflow.close(timeout=60.0)
     print(f"report page: {page}")

@@ -14,12 +14,12 @@ from urllib.parse import unquote
 
 import pytest
 
-from orchestrator import mlflow_view
+from orchestrator import mlflow_view, report_run
 from orchestrator.delivery import MlflowRecord, replay
-from orchestrator.mlflow_store import KEY_TAG, REFUSED_TAG, default_uri, initialize
+from orchestrator.mlflow_store import KEY_TAG, REFUSED_TAG, default_uri, fetch_model, initialize
 from orchestrator.mlflow_ui import links, ui_command
 from orchestrator.outbox import refused
-from orchestrator.runs import NoRecord, Point, Study, TrialRun, flatten
+from orchestrator.runs import DataSet, Model, NoRecord, Point, Study, TrialRun, flatten
 
 ROOT = Path(__file__).parents[2]
 LONG = 60  # seconds that nothing here ever takes
@@ -363,6 +363,54 @@ def test_processes_that_start_together_share_a_cold_database(tmp_path):
     assert [path.name for path in cwd.iterdir()] == ["mlruns"]
 
 
+def test_a_tracker_told_twice_is_registered_once(client, uri, tmp_path):
+    """It has one version, with its aliases, and its weights, which take no more of the disk than they did."""
+    weights = tmp_path / "weights.pt"
+    weights.write_bytes(b"weights")
+    facts = {"name": "T", "study": "models", "family": "kcf", "settings": {}, "seed": 1, "extractor": None}
+    for _ in range(2):
+        record = MlflowRecord(tmp_path / "spool", uri)
+        tell(record, "models")
+        files = {"weights.pt": weights}
+        record.model("k", Model("models.T", ["current", "fold-0"], "a tracker", {"fold": "0"}, facts, files))
+        assert record.close(LONG) == 0
+    assert refused(tmp_path / "spool") == []
+    [version] = client.search_model_versions("name = 'models.T'")
+    assert version.tags["fold"] == "0"
+    assert client.get_registered_model("models.T").aliases == {"current": "1", "fold-0": "1"}
+    folder = fetch_model("models:/models.T@fold-0", uri)
+    assert (folder / "weights.pt").samefile(weights)
+    assert json.loads((folder / "tracker.json").read_text()) == facts
+
+
+def test_data_sets_are_inputs_of_a_run(client, uri, tmp_path):
+    """A run names each data set once, with the digest of its content, where it lies, and what it is used for."""
+    data = [DataSet("OTB", "ab12", "training and testing", {"path": "data/otb", "dvc": "cd34"}, {"format": "otb"})]
+    record = MlflowRecord(tmp_path, uri)
+    for _ in range(2):
+        record.trial(TrialRun("k", "inputs", "trial", data=data))
+    assert record.close(LONG) == 0
+    [used] = runs_of(client, "inputs")["k"].inputs.dataset_inputs
+    assert (used.dataset.name, used.dataset.digest, used.tags[0].value) == ("OTB", "ab12", "training and testing")
+    assert json.loads(used.dataset.source) == {"path": "data/otb", "dvc": "cd34"}
+
+
+def test_the_run_report_has_a_step_for_each_change(client, uri, tmp_path):
+    """A report that finds what the last one did adds nothing; one that finds anything else adds a step."""
+    folder = tmp_path / "report"
+    folder.mkdir()
+    for revision, score in (("a", 0.5), ("b", 0.5), ("c", 0.6)):
+        found = {"OTB": {"success_auc": {"T": score}}, "claims": {"verdict": {"holds": 2}}}
+        (folder / "metrics.json").write_text(json.dumps({"reported": found}))
+        record = MlflowRecord(tmp_path / "spool", uri)
+        report_run.tell(record, folder, f"git {revision}")
+        assert record.close(LONG) == 0
+    [run] = runs_of(client, "reported").values()
+    assert [(step, value) for step, value, _ in curve(client, run, "success_auc/OTB/T")] == [(0, 0.5), (1, 0.6)]
+    assert [step for step, *_ in curve(client, run, "claims/holds")] == [0, 1]
+    assert (run.data.tags["result 0"], run.data.tags["result 1"]) == ("git a", "git c")
+
+
 def test_links_open_the_comparison(client, uri, tmp_path):
     """The links lead to charts, in the view that was laid out, and to the shown runs side by side, in their order."""
     record = MlflowRecord(tmp_path, uri)
@@ -378,7 +426,9 @@ def test_links_open_the_comparison(client, uri, tmp_path):
     assert found["charts"] == f"{table}&compareRunsMode=CHART&viewStateShareKey=trackmeet"
     shown = [runs["c"].info.run_id, runs["a"].info.run_id]
     ids = json.dumps(shown, separators=(",", ":"))
-    assert unquote(found["compare"]) == f'http://there/#/compare-runs?runs={ids}&experiments=["{number}"]'
+    assert unquote(found["compare"]) == (
+        f'http://there/#/compare-runs?runs={ids}&experiments=["{number}"]&workflowType=machine_learning'
+    )
     assert (experiment.tags["mlflow.note.content"], experiment.tags["profile"]) == ("a study", "toy")
     view = json.loads(zlib.decompress(base64.b64decode(experiment.tags[mlflow_view.TAG].removeprefix("deflate;"))))
     assert view["searchFilter"] == f"attributes.run_id IN ('{shown[0]}', '{shown[1]}')"
