@@ -377,7 +377,7 @@ def test_a_tracker_told_twice_is_registered_once(client, uri, tmp_path):
     assert refused(tmp_path / "spool") == []
     [version] = client.search_model_versions("name = 'models.T'")
     assert version.tags["fold"] == "0"
-    assert client.get_registered_model("models.T").aliases == {"current": "1", "fold-0": "1"}
+    assert client.get_registered_model("models.T").aliases == {"current": 1, "fold-0": 1}
     folder = fetch_model("models:/models.T@fold-0", uri)
     assert (folder / "weights.pt").samefile(weights)
     assert json.loads((folder / "tracker.json").read_text()) == facts
