@@ -20,13 +20,12 @@ def overview(sections: Sequence[Section]) -> Table:
     """A row a study: what ran, its best tracker on the main benchmark beside a reference, and what became of claims."""
     head = [
         Column("study", text=True),
-        Column("trackers"),
-        Column("trials done"),
-        Column("benchmarks"),
         Column("measure", "on its first benchmark", text=True),
         Column("best", "on its first benchmark"),
         Column("reference", "on its first benchmark"),
         *(Column(verdict, "claims of the paper") for verdict in VERDICTS),
+        Column("benchmarks"),
+        Column("trials done"),
         Column("comparable", text=True),
     ]
     notes = [
@@ -82,13 +81,13 @@ def _study(section: Section) -> Row:
     study, paper = section.study, section.paper
     done = sum(trial.state == "done" for trial in study.trials)
     failed = f", {len(study.failures)} failed" if study.failures else ""
+    trackers = Beside(f"{len(study.trackers)} trackers")
     verdicts = [finding.verdict for finding in section.findings]
     row = [
-        cells.count(len(study.trackers)),
-        Cell(f"{done} of {len(study.trials)}{failed}", done, mark="failed" if failed else ""),
-        cells.count(len(study.benchmarks)),
         *_first(section),
         *(cells.count(verdicts.count(verdict)) if verdicts else Cell() for verdict in VERDICTS),
+        cells.count(len(study.benchmarks)),
+        Cell(f"{done} of {len(study.trials)}{failed}", done, beside=trackers, mark="failed" if failed else ""),
         _comparable(section),
     ]
     first, *others = paper.authors.split(", ")

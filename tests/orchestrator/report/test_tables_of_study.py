@@ -142,8 +142,10 @@ def test_a_study_at_a_glance() -> None:
     reported = Paper("A title", "Ning, Zhang", 2016, measure="success_auc")
     [found] = tables.overview([section(replace(made, study=study), reported, tested=False)]).rows
     assert (found.heading, found.link, found.below) == ("mine", "#mine", "Ning et al. 2016")
-    count, done, benchmarks, measure, best, reference, *verdicts, comparable = found.cells
-    assert (count.value, done.text, done.value, benchmarks.value) == (4, "3 of 4, 1 failed", 3, 1)
+    measure, best, reference, *verdicts, benchmarks, done, comparable = found.cells
+    assert (benchmarks.value, done.text, done.value) == (1, "3 of 4, 1 failed", 3)
+    assert done.beside is not None
+    assert done.beside.text == "4 trackers"
     assert (measure.text, best.text, reference.text) == ("success auc", "0.600", "0.900")
     assert [one.beside and one.beside.text for one in (best, reference)] == ["A", "KerCorrTracker"]
     assert (best.mark, reference.mark) == ("", "best")
