@@ -22,7 +22,7 @@ WHITE = (255, 255, 255)  # the groundtruth
 COLOURS = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (204, 121, 167), (213, 94, 0), (240, 228, 66), (0, 114, 178))
 # What every OpenCV writes, by a file's ending: players play either, browsers the second alone.
 CODECS = {".mp4": "mp4v", ".webm": "VP80"}
-HEIGHT = 480  # pixels: smaller pictures are enlarged, by a whole number, so that lines and words can be seen
+HEIGHT = 480  # pixels: smaller frames are enlarged, by a whole number, so that lines and words can be seen
 WIDTH = 1920  # pixels: pictures that are wider are made smaller
 LINE = 22  # pixels: the height of a line of words
 BIT = 4  # lines are drawn to 1/16 of a pixel
@@ -109,9 +109,8 @@ class Page:
         self.panels = [(name,) for name in self.names] if self.side_by_side else [tuple(self.names)]
         if len(self.panels) > 1:
             self.columns = min(range(1, len(self.panels) + 1), key=self._ungainly)
-        rows = -(-len(self.panels) // self.columns)
         widest = WIDTH / (self.columns * width)
-        self.scale = min(max(1, round(HEIGHT / (rows * height))), int(widest) or widest)
+        self.scale = min(max(1, round(HEIGHT / height)), int(widest) or widest)
         self.frame = max(round(self.scale * height), 1), max(round(self.scale * width), 1)
 
     def draw(
@@ -145,7 +144,7 @@ class Page:
 
     def _words(self, names: Sequence[str], overlaps: Mapping[str, float]) -> Image:
         """Names in their colours, in as many lines as they take; room for the frame's number in the first."""
-        words = {"groundtruth": WHITE} if self.annotated else {}
+        words = {"groundtruth": WHITE} if self.annotated and not self.side_by_side else {}
         words |= {name: self.colours[name] for name in names}
         places, x, y = [], _extent("00000"), 0
         for name in words:
