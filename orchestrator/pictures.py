@@ -29,8 +29,14 @@ from orchestrator.paths import Paths, here
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-STUDY = "rman"  # the one that is shown: of many trackers on several benchmarks
-WIDTH, HEIGHT = 1400, 900  # pixels
+VIEWS = (  # file, study, view, and what stands there once it is shown
+    ("mlflow-charts.png", "rman", "charts", "Main scores"),
+    ("mlflow-compare.png", "rman", "compare", "Run details"),
+    ("mlflow-runs.png", "pixelwise", "runs", "matching runs"),
+)
+EXPLORED = "#explorer=rman/OTB-2013/one_pass/Star&trackers=RMAN,KerCorrTracker"
+WIDTH = 1400  # pixels, of every picture
+REPORT, MLFLOW = (1400, 1000), (1700, 1300)  # windows
 SHADE = 8  # levels of a colour that become one
 PATIENCE = 60.0  # seconds for MLflow to come up
 
@@ -49,38 +55,28 @@ def take(paths: Paths, folder: Path) -> list[Path]:
 
 
 def _of_report(chromium: Browser, page: Path, folder: Path) -> Iterator[Path]:
-    with _window(chromium) as window:
+    with _window(chromium, REPORT) as window:
         window.goto(page.resolve().as_uri())
         window.wait_for_load_state("networkidle")
         yield _picture(window, folder / "report.png")
-        explorer = window.locator("#explorer")
-        explorer.scroll_into_view_if_needed()
+        window.goto(page.resolve().as_uri() + EXPLORED)
         window.wait_for_function("/frame \\d+ of/i.test(document.getElementById('explorer-status').textContent)")
         window.locator("#explorer-worst").click()
         window.wait_for_timeout(1000)
-        explorer.screenshot(path=folder / "explorer.png")
-        yield folder / "explorer.png"
+        yield _picture(window, folder / "explorer.png")
 
 
 def _of_mlflow(chromium: Browser, paths: Paths, folder: Path) -> Iterator[Path]:
-    with _served(paths.root) as address, _window(chromium) as window:
-        found = links(default_uri(paths.root), STUDY, address)
-        for link, name in ((found["charts"], "mlflow-charts.png"), (found["compare"], "mlflow-compare.png")):
+    with _served(paths.root) as address, _window(chromium, MLFLOW) as window:
+        for name, study, view, text in VIEWS:
             window.goto("about:blank")  # else only what follows # changes, and nothing is loaded
-            window.goto(link)
-            with suppress(Exception):  # it may ask the server on and on
-                window.wait_for_load_state("networkidle", timeout=20_000)
-            window.wait_for_timeout(5000)  # for the plots, which are drawn one by one
-            _close_assistant(window)
+            window.goto(links(default_uri(paths.root), study, address)[view])
+            window.get_by_text(text).first.wait_for(timeout=1000 * PATIENCE)
+            close = window.get_by_role("button", name="Close")
+            for _ in range(close.count()):  # the assistant's, and that of a banner
+                close.first.click()
+            window.wait_for_timeout(8000)  # plots are drawn one by one
             yield _picture(window, folder / name)
-
-
-def _close_assistant(window: Page) -> None:
-    """MLflow's, which opens by itself and takes a quarter of the window."""
-    title = window.get_by_text("MLflow Assistant", exact=True)
-    if title.count():
-        title.locator("xpath=ancestor::*[.//button][1]").get_by_role("button").last.click()
-        window.wait_for_timeout(2000)  # the plots take the room
 
 
 def _picture(window: Page, path: Path) -> Path:
@@ -89,8 +85,12 @@ def _picture(window: Page, path: Path) -> Path:
 
 
 @contextmanager
-def _window(chromium: Browser) -> Iterator[Page]:
-    context = chromium.new_context(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light")
+def _window(chromium: Browser, size: tuple[int, int]) -> Iterator[Page]:
+    """Of this size; pictures of it are WIDTH wide."""
+    width, height = size
+    context = chromium.new_context(
+        viewport={"width": width, "height": height}, device_scale_factor=WIDTH / width, color_scheme="light"
+    )
     try:
         yield context.new_page()
     finally:
