@@ -41,6 +41,7 @@ CONFIG: dict[str, Any] = {
         "offset": 10,
         "orient": "bottom",
         "rowPadding": 2,
+        "symbolOpacity": 1,
         "symbolSize": 60,
         "symbolStrokeWidth": 2,
         "title": None,
