@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from orchestrator.report.colours import APART, GROUNDTRUTH, PREDICTION, TOGETHER
 from orchestrator.report.costs import Costs
@@ -16,12 +12,13 @@ from orchestrator.report.explorer import Explorer
 from orchestrator.report.made import Made
 from orchestrator.report.paper import Chart
 from orchestrator.report.plots import Plot
-from orchestrator.report.results import Study, flattened
+from orchestrator.report.results import flattened
 from orchestrator.report.section import Section
 from orchestrator.report.summary import Summary, measure_name, subset_name
 from orchestrator.report.table import Table, slug
 from orchestrator.report.tables import OfStudy
-from trackers.evaluation.statistics import Estimate
+from orchestrator.report.tables.cells import caveats
+from orchestrator.report.tables.trials import setting
 
 
 @dataclass(frozen=True)
@@ -88,39 +85,8 @@ def render(page: Page) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    filters = (caveats_of, flattened, largest_end, measure_name, setting, signed, slug, subset_name)
+    filters = (caveats, flattened, measure_name, setting, slug, subset_name)
     environment.filters |= {function.__name__: function for function in filters}
     named = {"groundtruth": GROUNDTRUTH, "prediction": PREDICTION, "together": TOGETHER, "apart": APART}
     environment.globals["colours"] = {name: f"rgb{colour}" for name, colour in named.items()}
     return environment.get_template("page.html").render(vars(page))
-
-
-def caveats_of(study: Study, trackers: Iterable[str]) -> dict[str, list[str]]:
-    """What must be said below a table of these trackers: by sentence, of whom."""
-    said: dict[str, list[str]] = {}
-    for tracker in dict.fromkeys(trackers):
-        if tracker in study.caveats:
-            said.setdefault(study.caveats[tracker], []).append(tracker)
-    return said
-
-
-def largest_end(estimates: Iterable[Estimate | None]) -> float:
-    """How far from 0 their intervals reach: half the width of an axis that shows them all."""
-    return (
-        max((abs(end) for e in estimates if e is not None for end in (e.low, e.high) if isfinite(end)), default=0)
-        or 1.0
-    )
-
-
-def signed(value: float, digits: int = 3) -> str:
-    """With its sign, typeset: +0.120, −0.066."""
-    return f"{value:+z.{digits}f}".replace("-", "−")
-
-
-def setting(value: Any) -> str:
-    """A setting's value as params.yaml would have it: 0.00003, true, null, [videos, images]."""
-    if isinstance(value, float):
-        return np.format_float_positional(value, trim="-")
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(setting, value))}]"
-    return str(value).lower() if isinstance(value, bool) else "null" if value is None else str(value)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from orchestrator.report import results
-from orchestrator.report.page import setting
+from orchestrator.report.tables.trials import setting
 from orchestrator.report.results import ResultsError
 
 Write = Callable[..., Path]
