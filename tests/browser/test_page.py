@@ -134,6 +134,15 @@ def test_a_link_leads_to_a_frame(visit: Visit) -> None:
     assert page.locator("#explorer-said").is_visible()
 
 
+def test_a_link_within_the_page_leads_there(visit: Visit) -> None:
+    """From another chapter, too, where the explorer has not been seen before."""
+    page = visit("#made").page
+    page.evaluate("hash => { location.hash = hash; }", link("Sequence002", 9, "Tracker%203"))
+    page.wait_for_timeout(300)
+    assert explored(page) == 9
+    assert page.locator("#explorer-sequence").input_value() == "2"
+
+
 def test_frames_show_the_target(visit: Visit, results: Path) -> None:
     """The picture on the stage is of the frame: at the target's centre it has the target's colour."""
     page = visit(link("Sequence000", 0, "Tracker%201")).page

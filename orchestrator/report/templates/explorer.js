@@ -688,7 +688,7 @@
     const near = new IntersectionObserver((seen) => {
       if (!seen.some((one) => one.isIntersecting)) return;
       near.disconnect();
-      if (now.k < 0) open(0, { i: 0 });
+      if (!request) open(0, { i: 0 }); // else a link was followed meanwhile
     }, { rootMargin: "400px" });
     near.observe(root);
   }
