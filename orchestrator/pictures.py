@@ -1,7 +1,7 @@
 """Pictures of the report and of MLflow's comparison, for the documentation: what `make pictures` writes.
 
-docs/pictures/report.png           the top of the report's page
-docs/pictures/explorer.png         its sequence explorer, at the frame where the shown tracker is worst
+docs/pictures/report.png           a benchmark of a study: scores, success and precision
+docs/pictures/explorer.png         its sequence explorer, at the worst frame of the shown trackers
 docs/pictures/mlflow-charts.png    the curves and scores of a study's trials over each other
 docs/pictures/mlflow-compare.png   the trials beside each other
 """
@@ -34,9 +34,10 @@ VIEWS = (  # file, study, view, and what stands there once it is shown
     ("mlflow-compare.png", "rman", "compare", "Run details"),
     ("mlflow-runs.png", "pixelwise", "runs", "matching runs"),
 )
+SHOWN = "#rman-otb-2013-one-pass-otb"
 EXPLORED = "#explorer=rman/OTB-2013/one_pass/Star&trackers=RMAN,KerCorrTracker"
 WIDTH = 1400  # pixels, of every picture
-REPORT, MLFLOW = (1400, 1000), (1700, 1300)  # windows
+REPORT, MLFLOW = (1400, 1100), (1700, 1300)  # windows
 SHADE = 8  # levels of a colour that become one
 PATIENCE = 60.0  # seconds for MLflow to come up
 
@@ -56,8 +57,9 @@ def take(paths: Paths, folder: Path) -> list[Path]:
 
 def _of_report(chromium: Browser, page: Path, folder: Path) -> Iterator[Path]:
     with _window(chromium, REPORT) as window:
-        window.goto(page.resolve().as_uri())
-        window.wait_for_load_state("networkidle")
+        window.goto(page.resolve().as_uri() + SHOWN)
+        window.locator(f"{SHOWN} .picture svg").first.wait_for()
+        window.wait_for_timeout(3000)  # for the plots below it
         yield _picture(window, folder / "report.png")
         window.goto(page.resolve().as_uri() + EXPLORED)
         window.wait_for_function("/frame \\d+ of/i.test(document.getElementById('explorer-status').textContent)")
