@@ -675,7 +675,7 @@
   const words = (protocol) => protocol.replaceAll("_", " ");
   options(part("set"), sets.map((one) => `${one.benchmark}, ${words(one.protocol)}`), sets.map((one) => one.study));
   root.querySelector(".explorer-body").hidden = false;
-  part("labels").checked = stage.clientWidth > 480; // on a phone they would hide what they name
+  part("labels").checked = innerWidth > 640; // on a phone they would hide what they name
   const follow = () => {
     const wanted = linked(location.hash);
     if (!wanted) return false;
