@@ -92,7 +92,8 @@ def settings(trial: Trial) -> dict[str, Any]:
 
 def tags(trial: Trial) -> dict[str, str]:
     """What a run can be found by, and what whoever reads its scores must know."""
-    caveat = families.find(trial.variant.family).caveat(trial.variant.config)
+    is_tracker = bool(trial.scores)  # else an extractor, whose kind is no family
+    caveat = families.find(trial.variant.family).caveat(trial.variant.config) if is_tracker else None
     return {
         "tracker": trial.tracker,
         "family": trial.variant.family,
