@@ -46,7 +46,7 @@ def measure(repeats: int = 5) -> list[dict[str, Any]]:
     size = f"the report of {TRACKERS} trackers x {SEQUENCES} sequences, against the limit"
     return [
         *(
-            _row(f"{place} of {size}", statistics.median(one.seconds for one in openings[1:]), SECONDS, "s")
+            _row(f"opening {place} of {size}", statistics.median(one.seconds for one in openings[1:]), SECONDS, "s")
             for place, openings in found.items()  # the first turn is to warm up
         ),
         _row(f"what is read of {size}", sum(read.values()) / 1e6, MEGABYTES, "MB"),

@@ -86,7 +86,7 @@ def test_tables_filter(visit: Visit) -> None:
 
 
 def test_plots_are_drawn_when_they_come_near(visit: Visit) -> None:
-    """In a chapter that is not open a plot is a picture with a name; once it is near, it is a drawing that says what the pointer is on."""
+    """A plot in a closed chapter is a picture with a name; once near, a drawing that says what is pointed at."""
     page = visit().page
     plot = page.locator("#costs-timeline")
     assert len(plot.locator("img").get_attribute("alt") or "") > 20
