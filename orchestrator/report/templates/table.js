@@ -50,17 +50,16 @@
     const rows = [...table.tBodies[0].rows];
     if (rows.length <= 8) return;
     const title = table.querySelector(".title").textContent;
-    const bar = document.createElement("div");
-    const label = document.createElement("label");
+    const bar = document.createElement("span");
     const field = document.createElement("input");
     const count = document.createElement("output");
     bar.className = "filter";
     field.type = "search";
+    field.placeholder = "Filter rows";
     field.setAttribute("aria-label", `Filter rows: ${title}`);
-    label.append("Filter rows", field);
     count.setAttribute("aria-live", "polite");
-    bar.append(label, count);
-    table.closest(".table").prepend(bar);
+    bar.append(field, count);
+    table.caption.append(bar);
     const texts = new Map(rows.map((row) => [row, row.textContent.toLowerCase()]));
     field.addEventListener("input", () => {
       const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
