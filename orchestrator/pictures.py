@@ -1,9 +1,10 @@
 """Pictures of the report and of MLflow's comparison, for the documentation: what `make pictures` writes.
 
 docs/pictures/report.png           a benchmark of a study: scores, success and precision
-docs/pictures/explorer.png         its sequence explorer, at the worst frame of the shown trackers
+docs/pictures/explorer.png         a sequence in the explorer, where one tracker is about to be lost
 docs/pictures/mlflow-charts.png    the curves and scores of a study's trials over each other
 docs/pictures/mlflow-compare.png   the trials beside each other
+docs/pictures/mlflow-runs.png      the runs of a study, folds below their means
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ VIEWS = (  # file, study, view, and what stands there once it is shown
     ("mlflow-runs.png", "pixelwise", "runs", "matching runs"),
 )
 SHOWN = "#rman-otb-2013-one-pass-otb"
-EXPLORED = "#explorer=rman/OTB-2013/one_pass/Star&trackers=RMAN,KerCorrTracker"
+EXPLORED = "#explorer=goturn/VOT2014/supervised_reset/gear1&t=20&trackers=GOTURN,KerCorrTracker,GOTURN-Images"
 WIDTH = 1400  # pixels, of every picture
 REPORT, MLFLOW = (1400, 1100), (1700, 1300)  # windows
 SHADE = 8  # levels of a colour that become one
@@ -63,7 +64,6 @@ def _of_report(chromium: Browser, page: Path, folder: Path) -> Iterator[Path]:
         yield _picture(window, folder / "report.png")
         window.goto(page.resolve().as_uri() + EXPLORED)
         window.wait_for_function("/frame \\d+ of/i.test(document.getElementById('explorer-status').textContent)")
-        window.locator("#explorer-worst").click()
         window.wait_for_timeout(1000)
         yield _picture(window, folder / "explorer.png")
 
