@@ -39,8 +39,6 @@ from orchestrator.report import (
 from orchestrator.report.explorer.videos import Opened
 from orchestrator.report.page import Everyone, Page, Shown
 from orchestrator.report.paper import Paper
-from orchestrator.report.plots.lengths import by_length
-from orchestrator.report.plots.training import training
 from orchestrator.report.section import Compared, Section, Together
 from orchestrator.report.summary import Summary, summaries
 from orchestrator.report.together import together
@@ -134,10 +132,10 @@ def _section(grid: scores.Grid, reported: Paper, everyone: Sequence[Summary], ta
 def _shown(section: Section, links: Mapping[str, str]) -> Shown:
     study = section.study
     drawn = page.Plots(
-        by_length(section.paper, section.grid),
+        plots.by_length(section.paper, section.grid),
         {one.summary.name: plots.of_summary(one.summary, one.pairwise) for one in section.tables},
         plots.of_paper(study, section.drawn),
-        training(study),
+        plots.training(study),
     )
     return Shown(section, tables.of(section), drawn, links, _played(section))
 

@@ -28,7 +28,7 @@ _EMPTY = "-"
 class Aspect(NamedTuple):
     """What is reported of a tracker on a benchmark: a `Quantity` without convention.
 
-    measure: or what tables alone have, see `orchestrator.report.page.Section.ours`. length: in frames; None: whole
+    measure: or what tables alone have, see `orchestrator.report.tables.papers.Ours`. length: in frames; None: whole
     sequences. subset: "all", an attribute of sequences or a tag of frames. protocol: None: the paper's.
     """
 

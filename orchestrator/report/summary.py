@@ -11,6 +11,7 @@ from trackers.evaluation.curves import CURVES
 from trackers.evaluation.measures import MEASURES
 from trackers.evaluation.results import ALL
 
+SPELLED = {"auc": "AUC", "eao": "EAO", "iou": "IoU", "os": "OS", "roc": "ROC", "sr": "SR"}
 WRONG = {"released_overlap": " (wrong IoU)"}  # measures that were taken over with their mistakes
 
 
@@ -42,15 +43,21 @@ class Summary:
         return f"{self.benchmark} {self.protocol} {self.convention}"
 
     @property
+    def heading(self) -> str:
+        """Its name for readers."""
+        return f"{self.benchmark}, {self.protocol.replace('_', ' ')}, convention {self.convention}"
+
+    @property
     def trackers(self) -> tuple[str, ...]:
         """Those of the study, each a line."""
         return self.grid.study.trackers
 
     @property
     def tested(self) -> tuple[str, ...]:
-        """Those of them that were to run on this benchmark."""
-        run = {trial.tracker for trial in self.grid.study.trials if self.benchmark in trial.benchmarks}
-        return tuple(tracker for tracker in self.trackers if tracker in run)
+        """Those of them that have any score here, or failed to: not all run under every protocol."""
+        kind = self.benchmark, self.protocol, self.convention
+        scored = {t for t, benchmark, q in self.grid.measured if (benchmark, q.protocol, q.convention) == kind}
+        return tuple(t for t in self.trackers if t in scored or self.grid.failed(t, self.benchmark))
 
     @property
     def competing(self) -> tuple[str, ...]:
@@ -105,6 +112,12 @@ def subset_name(subset: str) -> str:
 def measure_name(measure: str) -> str:
     """As readers see it; of one that is wrong, and known to be, what is wrong."""
     return measure.replace("_", " ") + WRONG.get(measure, "")
+
+
+def titled(measure: str) -> str:
+    """A measure, or a curve, as a title begins with it: Success AUC, EAO, Average overlap."""
+    name = " ".join(SPELLED.get(word, word) for word in measure_name(measure).split())
+    return name[0].upper() + name[1:]
 
 
 def shown(measure: str, value: float) -> str:

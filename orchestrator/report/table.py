@@ -117,7 +117,8 @@ class Table:
     """name: that of its files, unique in the report. head: first the column of the rows' headings.
 
     notes: sentences that stand below. badge: what must be known before any number is read, in the caption and in
-    every file. Raises ValueError for a name that is no slug, and for rows that do not fit the head.
+    every file. place: of what it is, where a heading of the page says so already; elsewhere it is before the title.
+    Raises ValueError for a name that is no slug, and for rows that do not fit the head.
     """
 
     name: str
@@ -126,6 +127,7 @@ class Table:
     rows: Sequence[Row]
     notes: Sequence[str] = ()
     badge: str = ""
+    place: str = ""
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -135,6 +137,11 @@ class Table:
                 raise ValueError(
                     f"table {self.name}, row {row.heading}: expected {len(self.head) - 1} cells, got {len(row.cells)}"
                 )
+
+    @property
+    def full(self) -> str:
+        """Its title, as it is understood alone."""
+        return f"{self.place}: {self.title}" if self.place else self.title
 
     @property
     def body(self) -> list[Row]:
@@ -173,7 +180,7 @@ def write(tables: Iterable[Table], folder: Path) -> None:
     for table in tables:
         if table.name in written:
             raise ValueError(f"table {table.name}: expected one of that name, got {written[table.name]!r} as well")
-        written[table.name] = table.title
+        written[table.name] = table.full
         (folder / f"{table.name}.csv").write_text(as_csv(table), encoding="utf-8")
         (folder / f"{table.name}.tex").write_text(as_latex(table), encoding="utf-8")
 
@@ -230,7 +237,7 @@ def as_latex(table: Table) -> str:
     wide = _width(table) > _LINE
     packages = ["booktabs", *(["longtable"] if long else []), *(["graphicx"] if wide else [])]
     badge = f" ({_escaped(table.badge)})" if table.badge else ""
-    caption = rf"\caption{{{_escaped(table.title)}{badge}.}}\label{{tab:{table.name}}}"
+    caption = rf"\caption{{{_escaped(table.full)}{badge}.}}\label{{tab:{table.name}}}"
     notes = [rf"\par\smallskip\footnotesize {_escaped(note)}" for note in table.notes]
     names = [_escaped(column.name) for column in table.head]
     if long and wide:  # cannot be shrunk

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from orchestrator.report.comparisons import RANKED_BY_ATTRIBUTE, Pairwise
-from orchestrator.report.paper import Paper
 from orchestrator.report.plots import costs
 from orchestrator.report.plots.attributes import by_attribute
 from orchestrator.report.plots.curves import curve
@@ -16,18 +15,11 @@ from orchestrator.report.plots.plot import Plot, write
 from orchestrator.report.plots.ranked import critical_difference, scores
 from orchestrator.report.plots.scatter import accuracy_robustness, speed
 from orchestrator.report.plots.training import training
-from orchestrator.report.results import Study
-from orchestrator.report.scores import Grid
 from orchestrator.report.summary import Summary
 from trackers.evaluation import vot
 from trackers.evaluation.significance import Ranking
 
-__all__ = ["Plot", "costs", "of_paper", "of_study", "of_summary", "of_together", "write"]
-
-
-def of_study(study: Study, paper: Paper, grid: Grid) -> list[Plot]:
-    """What is of no table: scores by length, a plot a benchmark, and training curves, a plot a metric."""
-    return [*by_length(paper, grid), *training(study)]
+__all__ = ["Plot", "by_length", "costs", "of_paper", "of_summary", "of_together", "training", "write"]
 
 
 def of_summary(summary: Summary, pairwise: Sequence[Pairwise]) -> list[Plot]:
@@ -40,11 +32,11 @@ def of_summary(summary: Summary, pairwise: Sequence[Pairwise]) -> list[Plot]:
 
 
 def of_together(summary: Summary, rankings: Mapping[str, Ranking]) -> list[Plot]:
-    """What is drawn of all trackers of the project, too: scores, accuracy and robustness, speed, average ranks."""
+    """What is drawn of all trackers of the project, too: scores, average ranks, accuracy and robustness, speed."""
     measure = summary.measures[0]
     fast = speed(summary, measure)
     differences = [critical_difference(summary, name, ranking) for name, ranking in list(rankings.items())[:1]]
-    return [scores(summary, measure), *accuracy_robustness(summary), *([fast] if fast else []), *differences]
+    return [scores(summary, measure), *differences, *accuracy_robustness(summary), *([fast] if fast else [])]
 
 
 def _attributes(summary: Summary) -> list[Plot]:

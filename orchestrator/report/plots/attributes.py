@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from orchestrator.report import colours
 from orchestrator.report.plots.heat import heat
-from orchestrator.report.plots.names import place, slugged, titled
+from orchestrator.report.plots.names import slugged
 from orchestrator.report.plots.plot import Plot
 from orchestrator.report.plots.spec import Spec, picked, said, told_apart, view, with_legend, x, y
-from orchestrator.report.summary import Summary, measure_name, subset_name
+from orchestrator.report.summary import Summary, measure_name, subset_name, titled
 from trackers.evaluation.measures import MEASURES
 from trackers.evaluation.results import ALL
 
@@ -26,16 +26,15 @@ def by_attribute(summary: Summary, measure: str) -> Plot:
         if (cell := summary.cell(tracker, measure, subset)) is not None
     ]
     name = measure_name(measure)
-    title = f"{titled(measure)} by attribute, {place(summary)}"
+    title = f"{titled(measure)} by attribute"
     shown = f"The {name} of {len(trackers)} trackers on {len(subsets) - 1} attributes"
-    text = f"{shown}, {MEASURES[measure].better} is better."
+    better = MEASURES[measure].better
+    text = f"{shown}, {better} is better."
     slugged_name = slugged(summary, f"{measure}-attributes")
     tooltip = [said("tracker", "tracker"), said("subset", "attribute"), said("value", name, ".3~f"),
                said("low", "95% from", ".3~f"), said("high", "to", ".3~f"), said("n", "sequences", "d")]  # fmt: skip
     if len(trackers) > FEW:
-        return Plot(
-            slugged_name, title, text, heat(rows, "subset", "label", tooltip, MEASURES[measure].better), wide=True
-        )
+        return Plot(slugged_name, title, text, heat(rows, "subset", "label", tooltip, better), True, summary.heading)
     palette = colours.of(summary.trackers)
     apart = told_apart({summary.grid.study.marked(tracker): palette[tracker] for tracker in trackers})
     beside: Spec = {
@@ -49,7 +48,8 @@ def by_attribute(summary: Summary, measure: str) -> Plot:
         {"mark": "point", "encoding": {**beside, "x": across, **picked(), "tooltip": tooltip}},
     ]
     lines = len(subsets) * (9 * len(trackers) + 7)
-    return Plot(slugged_name, title, text, view(rows, layers, with_legend(len(trackers), plain=60 + lines)))
+    spec = view(rows, layers, with_legend(len(trackers), True, 60 + lines), wide=True)
+    return Plot(slugged_name, title, text, spec, True, summary.heading)
 
 
 def _named(subset: str) -> str:

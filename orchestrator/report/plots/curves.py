@@ -8,11 +8,11 @@ import numpy as np
 
 from orchestrator.report import colours
 from orchestrator.report.curves import points
-from orchestrator.report.plots.names import place, slugged, titled
+from orchestrator.report.plots.names import slugged
 from orchestrator.report.plots.plot import Plot
 from orchestrator.report.plots.spec import Spec, nearest, picked, said, told_apart, unit, view, with_legend, x, y
 from orchestrator.report.scores import Cell
-from orchestrator.report.summary import Summary, measure_name, shown
+from orchestrator.report.summary import Summary, measure_name, shown, titled
 from trackers.evaluation.curves import CURVES
 
 MOST = 120  # points of a line: more are not seen
@@ -32,10 +32,11 @@ def curve(summary: Summary, name: str, cells: Mapping[str, Cell]) -> Plot:
             rows += [{"tracker": tracker, "label": label, "x": a, "y": b} for a, b in thinned(*points(cells[tracker]))]
     return Plot(
         slugged(summary, name),
-        f"{titled(name)} curve, {place(summary)}",
+        f"{titled(name)} curve",
         f"A line for each of {len(labels)} trackers: {kind.axes[1]} by {kind.axes[0]}. "
         f"By {measure_name(measure)} the best is {next(iter(labels), 'none')}.",
         lines(rows, labels, kind.axes),
+        place=summary.heading,
     )
 
 

@@ -125,7 +125,9 @@ def _beside(chart: Chart, panel: str, points: Sequence[Point], drawing: Drawing,
             across["axis"]["grid"] = False
             aside: Spec = {"field": "label", "type": "nominal", "sort": None, "scale": {"paddingOuter": 1}}
         else:
-            across = x(chart.axis or chart.setting, scale={"zero": False}, axis={"grid": False})
+            settings = sorted({point.x for point in points})
+            ticks_ = {"grid": False, "values": settings, "format": "~g"}
+            across = x(chart.axis or chart.setting, scale={"zero": False}, axis=ticks_)
             aside = {"value": (i - (len(series) - 1) / 2) * step}
         heights = y(up, scale={"zero": True})
         coloured = {"color": told_apart(apart, legend=series != [ALL])["color"], "xOffset": aside}

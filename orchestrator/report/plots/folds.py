@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from orchestrator.report.plots.heat import heat
-from orchestrator.report.plots.names import place, slugged, titled
+from orchestrator.report.plots.names import slugged
 from orchestrator.report.plots.plot import Plot
 from orchestrator.report.plots.spec import said
 from orchestrator.report.results import Quantity
 from orchestrator.report.scores import pool
-from orchestrator.report.summary import Summary, measure_name
+from orchestrator.report.summary import Summary, measure_name, titled
 from trackers.evaluation.measures import MEASURES
 
 
@@ -38,9 +38,10 @@ def folds(summary: Summary, measure: str) -> Plot | None:
     worst = (min if better == "higher" else max)(rows, key=lambda row: row["value"])
     return Plot(
         slugged(summary, f"{measure}-folds"),
-        f"{titled(measure)} by fold, {place(summary)}",
+        f"{titled(measure)} by fold",
         f"A line a tracker, a column a fold of the cross-validation: the {name} on its sequences, {better} is better. "
         f"The worst is {worst['tracker']} on {worst['fold']}, {worst['value']:.3f}.",
         heat(rows, "fold", "label", tooltip, better),
-        wide=True,
+        True,
+        summary.heading,
     )

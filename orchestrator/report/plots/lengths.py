@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from orchestrator.report import colours
 from orchestrator.report.paper import Aspect, Paper
-from orchestrator.report.plots.names import titled
 from orchestrator.report.plots.plot import Plot
 from orchestrator.report.plots.spec import Spec, nearest, picked, said, told_apart, view, with_legend, x, y
 from orchestrator.report.scores import Grid
-from orchestrator.report.summary import measure_name
+from orchestrator.report.summary import measure_name, titled
 from orchestrator.report.table import slug
 
 FEW = 6  # lines, up to which each has its interval around it
@@ -65,4 +64,5 @@ def _benchmark(paper: Paper, grid: Grid, benchmark: str) -> Plot | None:
         f"{titled(paper.measure)} by length, {benchmark}",
         f"A line for each of {len(labels)} trackers on {benchmark}: {name} by length, with its 95% interval.",
         view(rows, [*layers, nearest(encoding, tooltip)], with_legend(len(labels))),
+        place=study.name,
     )

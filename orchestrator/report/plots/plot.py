@@ -31,6 +31,7 @@ class Plot:
     """name: unique in the page, of slug characters. description: a sentence, for those who do not see it.
 
     spec: a Vega-Lite view of one panel, with width and height in pixels and its data inside. wide: as wide as the page.
+    place: of what it is, where a heading of the page says so already.
     """
 
     name: str
@@ -38,6 +39,12 @@ class Plot:
     description: str
     spec: Mapping[str, Any]
     wide: bool = False
+    place: str = ""
+
+    @property
+    def full(self) -> str:
+        """Its title, as it is understood alone."""
+        return f"{self.place}: {self.title}" if self.place else self.title
 
     @property
     def height(self) -> int:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from orchestrator.report import colours
-from orchestrator.report.plots.names import place, slugged, titled
+from orchestrator.report.plots.names import slugged
 from orchestrator.report.plots.plot import Plot
 from orchestrator.report.plots.spec import Spec, said, view, x, y
 from orchestrator.report.plots.style import WIDE, WIDTH
-from orchestrator.report.summary import Summary
+from orchestrator.report.summary import Summary, measure_name, titled
 from trackers.evaluation.measures import MEASURES
 from trackers.evaluation.significance import Ranking
 
 LINE = 17  # pixels: the height of a line of text with the room around it
 TOP, BAR = 52, 8  # pixels: what the axis takes; between two bars of groups
 LETTER = 5.4  # pixels that a letter is wide, about
+DIGITS = 20  # pixels for a number below the axis and the room around it
 MANY = 12  # trackers, beyond which a diagram is as wide as the page
 LONGEST = 140  # pixels that a name may take
 
@@ -47,10 +48,11 @@ def scores(summary: Summary, measure: str) -> Plot:
     ]  # fmt: skip
     return Plot(
         slugged(summary, f"{measure}-ranks"),
-        f"{title} with 95% intervals, {place(summary)}",
+        f"{title} with 95% intervals",
         f"A line for each of {len(rows)} trackers, the best on top: {title}, {better} is better, and its 95% interval. "
         f"The best is {rows[0]['tracker'] if rows else 'none'}.",
         view(rows, layers, 60 + LINE * len(rows)),
+        place=summary.heading,
     )
 
 
@@ -59,7 +61,8 @@ def critical_difference(summary: Summary, measure: str, ranking: Ranking) -> Plo
     k, half, wide = len(ranking.ranks), (len(ranking.ranks) + 1) // 2, len(ranking.ranks) > MANY
     names = {tracker: f"{summary.grid.study.marked(tracker)} {rank:.2f}" for tracker, rank in ranking.ranks.items()}
     widest = min(LONGEST, LETTER * max(map(len, names.values())) + 24)
-    share = widest / (WIDE if wide else WIDTH)  # that the names of a side have
+    whole = WIDE if wide else WIDTH
+    share = widest / whole  # that the names of a side have
     base = TOP + BAR * len(ranking.groups)
     height = base + LINE * half + 8
     left, right = 1 - 0.06 * (k - 1), k + 0.06 * (k - 1)
@@ -69,7 +72,7 @@ def critical_difference(summary: Summary, measure: str, ranking: Ranking) -> Plo
         rows.append({"x": x, "y": -y, "x2": x2, "y2": -y2, **rest})
 
     line(1, 35, k, 35, kind="line")
-    step = max(1, round(k / 10))
+    step = max(1, round(k * DIGITS / ((1 - 2 * share) * whole)))
     for i in range(1, k + 1):
         line(i, 35, i, 30, kind="line")
         if (i - 1) % step == 0:
@@ -78,7 +81,11 @@ def critical_difference(summary: Summary, measure: str, ranking: Ranking) -> Plo
         line(x_, 3, x_, 9, kind="line")
     line(1, 6, 1 + ranking.difference, 6, kind="line")
     text = f"critical difference {ranking.difference:.2f}"
-    rows.append({"x": 1 + ranking.difference, "y": -6, "kind": "right", "text": text})
+    room = whole * (1 - share - (1 - 2 * share) * ranking.difference / (k - 1))  # behind its bar
+    if LETTER * len(text) < room:
+        rows.append({"x": 1 + ranking.difference, "y": -6, "kind": "size", "text": text})
+    else:
+        rows.append({"x": 1, "y": -6, "kind": "left", "text": f"CD {ranking.difference:.2f}"})
     for i, group in enumerate(ranking.groups, 1):
         ends = [ranking.ranks[group[j]] for j in (0, -1)]
         line(ends[0] - 0.02 * k, 35 + BAR * i, ends[1] + 0.02 * k, 35 + BAR * i, kind="group")
@@ -97,7 +104,7 @@ def critical_difference(summary: Summary, measure: str, ranking: Ranking) -> Plo
     ruled = {**axes, "x2": {"field": "x2"}, "y2": {"field": "y2"}}
     return Plot(
         slugged(summary, f"{measure}-difference"),
-        f"Critical differences by {titled(measure)}, {place(summary)}",
+        f"Critical differences by {measure_name(measure)}",
         f"Average ranks of {k} trackers by {titled(measure)} over {ranking.n} sequences, the best on the left: "
         + ", ".join(f"{tracker} {rank:.2f}" for tracker, rank in ranking.ranks.items())
         + f". Ranks that are {ranking.difference:.2f} apart differ.",
@@ -107,6 +114,7 @@ def critical_difference(summary: Summary, measure: str, ranking: Ranking) -> Plo
                 _only("line", {"type": "rule"}, ruled),
                 _only("group", {"type": "rule", "strokeWidth": 3.5}, ruled),
                 _text("tick", "center", axes, share),
+                _text("size", "left", axes, 1, 4),
                 _text("left", "right", axes, share, -4),
                 _text("right", "left", axes, share, 4),
             ],
@@ -114,6 +122,7 @@ def critical_difference(summary: Summary, measure: str, ranking: Ranking) -> Plo
             wide,
         ),
         wide,
+        summary.heading,
     )
 
 

@@ -11,11 +11,11 @@ from orchestrator.report import colours
 from orchestrator.report.charts import mean_speed
 from orchestrator.report.comparisons import average_ranks
 from orchestrator.report.plots import labels
-from orchestrator.report.plots.names import place, slugged, titled
+from orchestrator.report.plots.names import slugged
 from orchestrator.report.plots.plot import Plot
 from orchestrator.report.plots.spec import Spec, picked, said, told_apart, view, with_legend, x, y
 from orchestrator.report.plots.style import PLAIN, WIDTH
-from orchestrator.report.summary import Summary, measure_name
+from orchestrator.report.summary import Summary, measure_name, titled
 from trackers.evaluation.measures import MEASURES
 
 PANEL = (WIDTH - 60, PLAIN - 50)  # pixels: about what the axes leave
@@ -43,11 +43,11 @@ def accuracy_robustness(summary: Summary) -> list[Plot]:
     found = []
     if len(set(cells["accuracy"]) & set(cells["robustness"])) > 1:
         across, up = (Axis(measure, cells[measure], MEASURES[measure].better) for measure in ("robustness", "accuracy"))
-        found.append(_scatter(summary, "ar", f"Accuracy and robustness, {place(summary)}", across, up))
+        found.append(_scatter(summary, "ar", "Accuracy and robustness", across, up))
     ranks = average_ranks(summary)
     if {"accuracy", "robustness"} <= set(ranks):
         across, up = (Axis(f"{name} rank", ranks[name], "lower") for name in ("robustness", "accuracy"))
-        found.append(_scatter(summary, "ar-ranks", f"Accuracy and robustness by rank, {place(summary)}", across, up))
+        found.append(_scatter(summary, "ar-ranks", "Accuracy and robustness by rank", across, up))
     return found
 
 
@@ -63,7 +63,7 @@ def speed(summary: Summary, measure: str) -> Plot | None:
         return None
     up = Axis(measure_name(measure), scores, MEASURES[measure].better, ends=ends)
     across = Axis("frames per second", fps, log=True)
-    return _scatter(summary, "speed", f"{titled(measure)} and speed, {place(summary)}", across, up)
+    return _scatter(summary, "speed", f"{titled(measure)} and speed", across, up)
 
 
 def _scatter(summary: Summary, kind: str, title: str, across: Axis, up: Axis) -> Plot:
@@ -82,6 +82,7 @@ def _scatter(summary: Summary, kind: str, title: str, across: Axis, up: Axis) ->
         f"A point for each of {len(rows)} trackers: {up.title} by {across.title}, the best at the upper right. "
         f"By {up.title} the best is {best}.",
         scatter(rows, {study.marked(tracker): palette[tracker] for tracker in trackers}, across, up),
+        place=summary.heading,
     )
 
 

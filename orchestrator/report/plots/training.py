@@ -65,9 +65,10 @@ def _metric(study: Study, metric: str, trials: list[Trial]) -> Plot:
     layers = [{"mark": mark, "encoding": {**encoding, **detail, **picked()}}]
     return Plot(
         slug(f"{study.name}-training-{metric}"),
-        f"Training: {title}",
+        title,
         f"A line for each of {len(alike)} trainings: {title} by step.",
         view(rows, [*layers, nearest(encoding, tooltip)], with_legend(len(labels))),
+        place="Training",
     )
 
 

@@ -37,7 +37,7 @@ def claims(study: Study, findings: Sequence[Finding]) -> Table:
         "Differences paired over n sequences, with 95% bootstrap intervals; above 0 is better. Drawings of one measure "
         "share an axis."
     ]
-    return Table(slug(study.name, "claims"), f"Claims of {study.name}", head, rows, notes)
+    return Table(slug(study.name, "claims"), "Verdicts", head, rows, notes, place=f"Claims of {study.name}")
 
 
 def contrasts(study: Study, finding: Finding) -> Table:
@@ -51,7 +51,7 @@ def contrasts(study: Study, finding: Finding) -> Table:
     named = [tracker for tracker in (finding.claim.tracker, finding.claim.than) if tracker]
     notes = cells.caveats(study, named)
     name = slug(study.name, "claim", finding.claim.name)
-    return Table(name, f"{finding.claim.statement}: cell by cell", head, rows, notes, cells.badge(study))
+    return Table(name, "Cell by cell", head, rows, notes, cells.badge(study), finding.claim.statement)
 
 
 def _contrast(study: Study, contrast: Contrast, axis: cells.Axis) -> Row:

@@ -9,7 +9,6 @@ from orchestrator.report.results import Quantity
 from orchestrator.report.summary import Summary, measure_name, shown
 from orchestrator.report.table import HOLE, Cell, Column, Mark, Row, Table, slug
 from orchestrator.report.tables import cells
-from orchestrator.report.tables.measured import place
 
 
 def folds(summary: Summary, measure: str) -> Table | None:
@@ -59,8 +58,7 @@ def folds(summary: Summary, measure: str) -> Table | None:
     ]
     notes = ["95% bootstrap intervals over the fold’s sequences. ▾: the worst fold of a tracker."]
     notes += cells.caveats(study, trackers)
-    title = f"{place(summary)}: fold by fold"
-    return Table(slug(study.name, "folds", summary.name), title, head, rows, notes)
+    return Table(slug(study.name, "folds", summary.name), "Fold by fold", head, rows, notes, place=summary.heading)
 
 
 def _worst(found: dict[tuple[str, int], scores.Cell], tracker: str, measure: str) -> int | None:

@@ -5,15 +5,10 @@ from __future__ import annotations
 from orchestrator.report.paper import Aspect, Paper
 from orchestrator.report.results import Study
 from orchestrator.report.scores import Grid
-from orchestrator.report.summary import Summary, measure_name, subset_name
+from orchestrator.report.summary import Summary, measure_name, subset_name, titled
 from orchestrator.report.table import Cell, Column, Row, Table, slug
 from orchestrator.report.tables import cells
 from trackers.evaluation.results import ALL
-
-
-def place(summary: Summary) -> str:
-    """Where it was measured: a title's first words."""
-    return f"{summary.benchmark}: {summary.protocol.replace('_', ' ')}, convention {summary.convention}"
 
 
 def by_length(grid: Grid, paper: Paper, benchmark: str) -> Table:
@@ -36,8 +31,9 @@ def by_length(grid: Grid, paper: Paper, benchmark: str) -> Table:
     head = [Column(str(length), "length in frames", cells.better(paper.measure)) for length in study.lengths]
     rows = [Row(study.marked(t), row) for t, *row in zip(study.trackers, *columns, strict=True)]
     notes = ["Mean ± standard deviation over sequences. Bold: the best mean.", *cells.caveats(study, study.trackers)]
-    title = f"{benchmark}: {measure_name(paper.measure)} by length"
-    return Table(slug(study.name, "length", benchmark), title, [Column("tracker", text=True), *head], rows, notes)
+    title = f"{titled(paper.measure)} by length, {benchmark}"
+    head = [Column("tracker", text=True), *head]
+    return Table(slug(study.name, "length", benchmark), title, head, rows, notes, place=study.name)
 
 
 def scores(summary: Summary) -> Table:
@@ -51,7 +47,7 @@ def scores(summary: Summary) -> Table:
     head = [Column(measure_name(measure), better=cells.better(measure)) for measure in summary.measures]
     notes = ["95% bootstrap intervals over sequences. Bold: the best.", *cells.caveats(grid.study, summary.tested)]
     name = slug(grid.study.name, "scores", summary.name)
-    return Table(name, place(summary), [Column("tracker", text=True), *head], rows, notes)
+    return Table(name, "Scores", [Column("tracker", text=True), *head], rows, notes, place=summary.heading)
 
 
 def by_attribute(summary: Summary) -> Table:
@@ -68,10 +64,10 @@ def by_attribute(summary: Summary) -> Table:
         numbers.append(cells.count(max(cell.n for cell in found if cell)) if any(found) else cells.hole())
     rows.append(Row("sequences", numbers, foot=True))
     head = [Column(subset_name(subset), better=cells.better(measure)) for subset in summary.subsets]
-    title = f"{place(summary)}: {measure_name(measure)} by attribute"
+    title = f"{titled(measure)} by attribute"
     name = slug(grid.study.name, "attributes", summary.name)
     notes = cells.caveats(grid.study, summary.tested)
-    return Table(name, title, [Column("tracker", text=True), *head], rows, notes)
+    return Table(name, title, [Column("tracker", text=True), *head], rows, notes, place=summary.heading)
 
 
 def speeds(study: Study) -> Table:
@@ -85,8 +81,8 @@ def speeds(study: Study) -> Table:
     faster = [Column(name, better="higher") for name in ("frames/s, tracking alone", "with decoding", "EFO")]
     head = [Column("tracker", text=True), Column("on", text=True), *faster, Column("hardware", text=True)]
     notes = cells.caveats(study, (tracker for tracker, _, _ in study.speeds))
-    title = "Speed: one video at a time, alone on its node"
-    return Table(slug(study.name, "speed"), title, head, rows, notes)
+    title = "One video at a time, alone on its node"
+    return Table(slug(study.name, "speed"), title, head, rows, notes, place=f"{study.name}, speed")
 
 
 def _score(summary: Summary, tracker: str, measure: str, subset: str, best: str | None) -> Cell:

@@ -51,8 +51,10 @@ def headline(section: Section) -> Table | None:
         head.append(Column(cells.aspect_name(aspect), benchmark, cells.better(aspect.measure)))
     rows = [Row(study.marked(tracker), [column[tracker] for column in columns]) for tracker in study.trackers]
     notes = ["95% bootstrap intervals over sequences. Bold: the best.", *cells.caveats(study, study.trackers)]
-    title = f"Trackers of {study.name} at a glance"
-    return Table(slug(study.name, "headline"), title, head, rows, notes, cells.badge(study)) if columns else None
+    if not columns:
+        return None
+    title, badge = "Trackers at a glance", cells.badge(study)
+    return Table(slug(study.name, "headline"), title, head, rows, notes, badge, study.name)
 
 
 def main(section: Section) -> dict[str, Aspect]:

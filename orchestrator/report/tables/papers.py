@@ -70,11 +70,9 @@ def paper_table(table: PaperTable, ours: Ours) -> Table:
     if table.others:
         notes.append(f"Soft, “{PRINTED}”: numbers of trackers that the paper alone has.")
     notes += cells.caveats(study, table.trackers)
-    title = f"{table.title} of the paper"
-    if by_tracker and not table.others:
-        title += f": {table.benchmarks[0]}"
+    title = "Ours beside the paper’s" + (f", {table.benchmarks[0]}" if by_tracker and not table.others else "")
     name = slug(study.name, "paper", str(table.number or "text"))
-    return Table(name, title, head, rows, notes, cells.badge(study))
+    return Table(name, title, head, rows, notes, cells.badge(study), f"{table.title} of the paper")
 
 
 def _cell(table: PaperTable, ours: Ours, tracker: str, benchmark: str, column: int) -> Cell:
@@ -141,7 +139,7 @@ def sequence_table(lines: BySequence, study: Study) -> Table:
     ]
     rows = [_line(lines, row, i >= len(lines.sequences)) for i, row in enumerate(lines.rows)]
     place = f"{table.benchmark}, {lines.summary.protocol.replace('_', ' ')}, convention {lines.summary.convention}"
-    notes = [f"On {place}: all trackers of the project that ran on it. Bold: the best of each line."]
+    notes = ["All trackers of the project that ran on it. Bold: the best of each line."]
     if lines.real:
         apart = " They are not comparable: they come from the paper’s own settings." if study.profile != "paper" else ""
         notes.append(
@@ -155,7 +153,7 @@ def sequence_table(lines: BySequence, study: Study) -> Table:
         )
     notes += cells.caveats(everyone, lines.trackers)
     name = slug(study.name, "sequences", str(table.number), table.benchmark)
-    return Table(name, f"Table {table.number} of the paper: {place}", head, rows, notes, cells.badge(study))
+    return Table(name, place, head, rows, notes, cells.badge(study), f"Table {table.number} of the paper")
 
 
 def _line(lines: BySequence, row: Line, foot: bool) -> Row:

@@ -7,10 +7,9 @@ from math import inf
 
 from orchestrator.report.comparisons import OVERALL, Pairwise, average_ranks
 from orchestrator.report.section import Together
-from orchestrator.report.summary import Summary, measure_name
+from orchestrator.report.summary import Summary, measure_name, titled
 from orchestrator.report.table import Cell, Column, Row, Table, slug
 from orchestrator.report.tables import cells
-from orchestrator.report.tables.measured import place
 from trackers.evaluation.significance import Ranking
 
 
@@ -32,13 +31,14 @@ def against(summary: Summary, pairwise: Pairwise) -> Table | None:
         )
         for pair in pairs
     ]
-    title = f"{place(summary)}: {measure_name(pairwise.measure)} of {best} minus that of each other"
+    title = f"{titled(pairwise.measure)} of {best} minus that of each other"
     notes = ["95% bootstrap intervals, paired over the sequences that count for every tracker."]
     if any(pair.p_holm is not None for pair in pairs):
         notes.append("p of Wilcoxon’s signed-rank test after Holm, of all pairs.")
     notes += cells.caveats(study, summary.tested, ranked=True)
     head = [Column("tracker", text=True), Column("difference"), Column("p, Holm"), Column("sequences")]
-    return Table(slug(study.name, "against", summary.name, pairwise.measure), title, head, rows, notes)
+    name = slug(study.name, "against", summary.name, pairwise.measure)
+    return Table(name, title, head, rows, notes, place=summary.heading)
 
 
 def ranks(summary: Summary, rankings: Mapping[str, Ranking]) -> Table | None:
@@ -68,8 +68,8 @@ def ranks(summary: Summary, rankings: Mapping[str, Ranking]) -> Table | None:
     if rankings:
         alike = "Ranks that differ by less than the critical difference (Nemenyi, 0.05) are alike; p is Friedman’s."
         notes.insert(0, alike)
-    title = f"{place(summary)}: average ranks"
-    return Table(slug(study.name, "ranks", summary.name), title, [Column("tracker", text=True), *head], rows, notes)
+    name, head = slug(study.name, "ranks", summary.name), [Column("tracker", text=True), *head]
+    return Table(name, "Average ranks", head, rows, notes, place=summary.heading)
 
 
 def ranks_together(one: Together) -> Table | None:

@@ -21,9 +21,8 @@ def trials(study: Study) -> Table:
         Column("tracker", text=True), Column("state", text=True), Column("trained on", text=True),
         Column("tested on", text=True), Column("fold"), Column("seed"),
     ]  # fmt: skip
-    return Table(
-        slug(study.name, "trials"), f"Trials of {study.name}", head, rows, cells.caveats(study, study.trackers)
-    )
+    notes = cells.caveats(study, study.trackers)
+    return Table(slug(study.name, "trials"), "All trials", head, rows, notes, place=study.name)
 
 
 def settings(study: Study) -> Table | None:
@@ -52,8 +51,9 @@ def settings(study: Study) -> Table | None:
     left = [study.marked(tracker) for tracker in study.trackers if tracker not in shown]
     if left:
         notes.append(f"Alone in their families, or without settings that differ: {', '.join(left)}.")
-    title = f"Settings in which trackers of {study.name} differ"
-    return Table(slug(study.name, "settings"), title, [Column("tracker", text=True), *columns], rows, notes)
+    head = [Column("tracker", text=True), *columns]
+    title = "Settings in which trackers differ"
+    return Table(slug(study.name, "settings"), title, head, rows, notes, place=study.name)
 
 
 def setting(value: Any) -> str:

@@ -49,7 +49,7 @@
   function filterable(table) {
     const rows = [...table.tBodies[0].rows];
     if (rows.length <= 8) return;
-    const title = table.querySelector(".title").textContent;
+    const title = table.closest(".scroll").getAttribute("aria-label");
     const bar = document.createElement("span");
     const field = document.createElement("input");
     const count = document.createElement("output");

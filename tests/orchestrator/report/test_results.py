@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from orchestrator.report import results
-from orchestrator.report.tables.trials import setting
 from orchestrator.report.results import ResultsError
+from orchestrator.report.tables.trials import setting
 
 Write = Callable[..., Path]
 SCORES = Path("rectracker") / "KerCorrTracker" / "MNIST-Single-Same" / "scores.json"

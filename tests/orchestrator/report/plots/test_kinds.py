@@ -81,7 +81,10 @@ def test_a_diagram_joins_what_does_not_differ(invented: Invent) -> None:
     [bar] = [row for row in rows(drawn) if row["kind"] == "group"]
     assert (bar["x"], bar["x2"]) == pytest.approx((1.25 - 0.06, 1.75 + 0.06))
     named = [row["text"] for row in rows(drawn) if row["kind"] in ("left", "right")]
-    assert named == ["critical difference 0.80", "High 1.25", "Middle 1.75", "Low 3.00"]
+    assert named == ["High 1.25", "Middle 1.75", "Low 3.00"]
+    assert "critical difference 0.80" in [row.get("text") for row in rows(drawn)]
+    tight = critical_difference(invented(QUALITIES), "success_auc", replace(ranking, difference=2.0))
+    assert "CD 2.00" in [row.get("text") for row in rows(tight)]  # no room behind its bar
     assert "High 1.25, Middle 1.75, Low 3.00" in drawn.description
 
 
@@ -126,7 +129,8 @@ def test_few_trackers_stand_beside_each_other_many_in_a_map(invented: Invent) ->
     for drawn, number in ((few, 3), (many, 20)):
         assert len(rows(drawn)) == 3 * number
         assert list(dict.fromkeys(row["subset"] for row in rows(drawn))) == ["all sequences", "blur", "occlusion"]
-    assert (few.wide, many.wide) == (False, True)
+    assert few.spec["layer"][0]["mark"] == "rule"
+    assert many.spec["layer"][0]["mark"]["type"] == "rect"
 
 
 def test_without_folds_there_is_no_map_of_them(invented: Invent) -> None:
@@ -141,7 +145,7 @@ def test_what_was_not_measured_is_not_drawn(invented: Invent) -> None:
     assert [plot.name for plot in drawn] == [
         f"mine-otb-one-pass-otb-{kind}" for kind in ("success", "success-auc-ranks")
     ]
-    assert plots.of_study(summary.grid.study, Paper(), summary.grid) == []
+    assert plots.by_length(Paper(), summary.grid) == plots.training(summary.grid.study) == []
 
 
 def test_training_that_trials_share_is_one_line(invented: Invent) -> None:
@@ -152,7 +156,7 @@ def test_training_that_trials_share_is_one_line(invented: Invent) -> None:
     [drawn] = training(study)
     assert legend(drawn) == {"shared by several": colours.SHARED, "Middle": colours.of(QUALITIES)["Middle"]}
     assert len(rows(drawn)) == 4
-    assert drawn.title == "Training: step: loss"
+    assert drawn.full == "Training: step: loss"
     assert drawn.spec["layer"][0]["encoding"]["y"]["scale"]["type"] == "log"
 
 
