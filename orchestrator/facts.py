@@ -24,7 +24,7 @@ from orchestrator import lineage, plan
 from orchestrator.conduct import Options, sources
 from orchestrator.forecast.capacity import this_machine
 from orchestrator.jobs import Job, digest
-from orchestrator.params import Params, load
+from orchestrator.params import Params, Report, load
 from orchestrator.paths import Paths
 from orchestrator.plan import Sources, Trial
 from orchestrator.speed.measurement import processor
@@ -83,7 +83,7 @@ class Facts:
     git, data: revisions; "unknown" where there is none. parameters: the text of params.yaml. code: a digest of all
     code that the jobs run. contents: of each data set its content hash. trials: key by (study, name) of each trial that
     parameters, data and code give now. done: their jobs that the store has; lacking: how many it has not. problem: why
-    there are none, in words. at: when this was gathered, seconds since 1970.
+    there are none, in words. at: when this was gathered, seconds since 1970. report: what its page is to show.
     """
 
     git: str
@@ -99,6 +99,7 @@ class Facts:
     lacking: int = 0
     hosts: tuple[Host, ...] = ()
     problem: str = ""
+    report: Report = field(default_factory=Report)
 
     @property
     def sha256(self) -> str:
@@ -121,6 +122,7 @@ def gather(paths: Paths, params: Path) -> Facts:
     }
     try:
         known = load(params)
+        facts["report"] = known.report
         here = sources(Options(params, [], []), paths).asked_once()
         trials = plan.plan(known, here)
         before = [plan.extractor_trial(one, known, here) for one in known.extractors.values()]

@@ -27,17 +27,15 @@ def build_report(params: Path, record: bool = False) -> None:
     from orchestrator.delivery import MlflowRecord
     from orchestrator.mlflow_store import default_uri
     from orchestrator.mlflow_ui import known_links
-    from orchestrator.params import Report, load
     from orchestrator.report.build import build, trial_figures
     from orchestrator.report.explorer import opener
 
     paths = here()
-    settings = load(params).report if params.exists() else Report()
     known, opened, uri = facts.gather(paths, params), opener(find_data(paths)), default_uri(paths.root)
     page = build(
         paths.results,
         paths.report,
-        settings,
+        known.report,
         known,
         opened,
         partial(known_links, uri) if record else lambda study: {},

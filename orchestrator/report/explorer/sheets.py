@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections import deque
 from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,7 @@ from trackers.sequence import Sequence
 COLUMNS, ROWS = 8, 6  # of pictures in a sheet: few enough to be decoded in a blink
 QUALITY = 60  # of WebP, from 1 to 100
 LOSSLESS = 101  # so OpenCV says it
+ENCODERS = 4  # threads
 FOLDER = Path("frames")
 
 
@@ -45,16 +48,28 @@ class Shelf:
             shutil.copyfile(self.old / FOLDER / path.name, path)
         return path.exists()
 
-    def keep_frames(self, sequence: Sequence, numbers: list[int], names: list[str], side: int) -> None:
-        """Write those of these sheets of these frames that are not there; frames are at most `side` wide and high.
+    def keep_frames(self, films: Iterable[tuple[Sequence, list[int], list[str]]], side: int) -> None:
+        """Write those sheets that are not there. films: each a video, the numbers of its frames and its sheets' names.
 
-        Not those with a frame that cannot be read: the page says so where it misses one.
+        Frames are at most `side` wide and high. One thread reads them, a few encode what it has read. Without sheets
+        with a frame that cannot be read: the page says so where it misses one.
         """
-        for i, name in enumerate(names):
-            if not self.has(name):
-                own = numbers[i * COLUMNS * ROWS : (i + 1) * COLUMNS * ROWS]
-                with suppress(OSError, ValueError):
-                    self._write(name, _encoded(in_rows([_small(np.array(sequence.frames[t]), side) for t in own])))
+        with ThreadPoolExecutor(ENCODERS) as pool:
+            begun: deque[Future[None]] = deque()
+            for sequence, numbers, names in films:
+                for i, name in enumerate(names):
+                    if not self.has(name):
+                        own = numbers[i * COLUMNS * ROWS : (i + 1) * COLUMNS * ROWS]
+                        with suppress(OSError, ValueError):
+                            frames = [_small(np.array(sequence.frames[t]), side) for t in own]
+                            begun.append(pool.submit(self._encode, name, frames))
+                    if len(begun) > 2 * ENCODERS:  # what was read lies in memory
+                        begun.popleft().result()
+            for one in begun:
+                one.result()
+
+    def _encode(self, name: str, frames: list[np.ndarray]) -> None:
+        self._write(name, _encoded(in_rows(frames)))
 
     def _write(self, name: str, content: bytes) -> None:
         path = self._path(name)

@@ -95,8 +95,7 @@ def write(
         described.append(_described(chosen))
     for identity, film in films.found.items():
         _write(folder, f"video-{film.number}", _video(identity, film, settings))
-    for sequence, shown, names in _missing(films.found, settings, shelf):
-        shelf.keep_frames(sequence, shown, names, settings.side)
+    shelf.keep_frames(_missing(films.found, settings, shelf), settings.side)
     return Explorer(tuple(described))
 
 
