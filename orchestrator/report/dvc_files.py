@@ -24,7 +24,7 @@ from orchestrator.report.claims import FAILS, HOLDS, NOT_TESTED, UNDECIDED, Find
 from orchestrator.report.curves import points
 from orchestrator.report.paper import Aspect, Key, Paper
 from orchestrator.report.results import Study
-from orchestrator.report.scores import Grid, as_csv
+from orchestrator.report.scores import Grid, as_csv, main_aspect
 from orchestrator.report.summary import measure_name
 from trackers.evaluation.curves import CURVES
 from trackers.evaluation.results import ALL
@@ -67,7 +67,7 @@ def write(folder: Path, studies: Iterable[Reported]) -> None:
 def headline(study: Reported) -> Tree:
     """The scores by each benchmark's main measure, and how many claims came to each verdict."""
     grid = study.grid
-    chosen = {benchmark: main_measure(study, benchmark) for benchmark in grid.study.benchmarks}
+    chosen = {benchmark: main_aspect(grid, study.paper, benchmark) for benchmark in grid.study.benchmarks}
     tree = _tree(grid, [key for key in grid.cells if key[2] == chosen[key[1]]])
     if study.findings:
         verdicts = [finding.verdict for finding in study.findings]
@@ -76,15 +76,6 @@ def headline(study: Reported) -> Tree:
         }
         tree["claims"] = {"verdict": counts} | tree.get("claims", {})
     return tree
-
-
-def main_measure(study: Reported, benchmark: str) -> Aspect | None:
-    """What a benchmark is mostly about: the paper's measure of whole sequences, else of the longest it was cut to;
-    where there is neither, what was measured first. None where nothing was.
-    """
-    found = dict.fromkeys(aspect for _, b, aspect in study.grid.cells if b == benchmark and aspect.subset == ALL)
-    wanted = [Aspect(study.paper.measure, length) for length in (None, *sorted(study.grid.study.lengths, reverse=True))]
-    return next((aspect for aspect in wanted if aspect in found), next(iter(found), None))
 
 
 def measure_key(aspect: Aspect) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.report.paper import Key, Paper
+from orchestrator.report.paper import Aspect, Key, Paper
 from orchestrator.report.results import Quantity, Study, Trial
 from trackers.evaluation.results import ALL
 from trackers.evaluation.scores import Pool, Score, pooled
@@ -150,6 +150,15 @@ def grid(study: Study, paper: Paper) -> Grid:
     for (tracker, benchmark, quantity), cell in measured.items():
         reported.setdefault((tracker, benchmark, paper.aspect(quantity)), cell)
     return Grid(study, measured, reported, curves, attributes)
+
+
+def main_aspect(grid: Grid, paper: Paper, benchmark: str) -> Aspect | None:
+    """What a benchmark is mostly about: the paper's measure of whole sequences, else of the longest it was cut to;
+    where there is neither, what was measured first. None where nothing was.
+    """
+    found = dict.fromkeys(aspect for _, b, aspect in grid.cells if b == benchmark and aspect.subset == ALL)
+    wanted = [Aspect(paper.measure, length) for length in (None, *sorted(grid.study.lengths, reverse=True))]
+    return next((aspect for aspect in wanted if aspect in found), next(iter(found), None))
 
 
 def rows(grid: Grid, paper: Paper) -> Iterator[dict[str, object]]:

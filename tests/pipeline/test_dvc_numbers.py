@@ -102,10 +102,10 @@ def test_verdicts_are_counted(studies):
 def test_a_benchmark_is_headed_by_what_its_paper_is_about(studies):
     """The paper's measure at the longest length comes first; where it was not measured, the first that was."""
     [study] = studies
-    assert dvc_files.main_measure(study, "test") == Aspect("average_overlap", 8)
+    assert scores.main_aspect(study.grid, study.paper, "test") == Aspect("average_overlap", 8)
     other = study._replace(paper=paper.Paper(measure="eao"))
-    assert dvc_files.main_measure(other, "test") == next(iter(study.grid.cells))[2]
-    assert dvc_files.main_measure(study, "nowhere") is None
+    assert scores.main_aspect(other.grid, other.paper, "test") == next(iter(study.grid.cells))[2]
+    assert scores.main_aspect(study.grid, study.paper, "nowhere") is None
 
 
 class Repository:
