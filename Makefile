@@ -23,7 +23,7 @@ test-faults: .venv/installed  ## faults by the hundred
 	TRACKMEET_KILLS=$${TRACKMEET_KILLS:-200} pytest -m slow tests/faults -s
 
 test-infra: .venv/installed  ## what infra/ has, as far as one machine shows it
-	pytest -m slow tests/infra tests/orchestrator/test_runs_postgres.py
+	pytest -m slow tests/infra tests/orchestrator/record/test_record_postgres.py
 
 lint: .venv/installed
 	ruff check .

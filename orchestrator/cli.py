@@ -146,8 +146,8 @@ def _print_outcome(outcome: Outcome, record: Records) -> None:
 
 def _print_links(prospect: Prospect) -> None:
     """Where MLflow shows each study's curves, and its trials side by side."""
-    from orchestrator.mlflow_store import default_uri
-    from orchestrator.mlflow_ui import links
+    from orchestrator.record.mlflow_store import default_uri
+    from orchestrator.record.mlflow_ui import links
 
     print("with the UI open:")
     for study in dict.fromkeys(trial.study for trial in prospect.chosen):
@@ -167,8 +167,8 @@ def params(profile: Annotated[str, typer.Argument(help="sample, paper or smoke")
 @app.command()
 def replay() -> None:
     """Send MLflow what it has missed while it was away."""
-    from orchestrator.delivery import replay
-    from orchestrator.mlflow_store import default_uri
+    from orchestrator.record.delivery import replay
+    from orchestrator.record.mlflow_store import default_uri
 
     delivered, left = replay(here().spool, default_uri(here().root), timeout=60.0)
     print(f"{delivered} entries delivered, {left} left")
@@ -179,8 +179,8 @@ def replay() -> None:
 @app.command()
 def ui() -> None:
     """Open the MLflow UI on the record of the runs."""
-    from orchestrator.mlflow_store import default_uri, initialize
-    from orchestrator.mlflow_ui import ui_command
+    from orchestrator.record.mlflow_store import default_uri, initialize
+    from orchestrator.record.mlflow_ui import ui_command
 
     initialize(default_uri(here().root))  # a fresh clone has no database yet, and a run may be making it
     raise typer.Exit(subprocess.call(ui_command(here().root)))

@@ -14,20 +14,20 @@ from pathlib import Path
 from typing import Any, Literal
 
 from orchestrator import lineage, plan, provenance, results
-from orchestrator.delivery import MlflowRecord
 from orchestrator.executor import Backend, Executor, InProcess, Settings
 from orchestrator.forecast import durations
 from orchestrator.groups import grouped
 from orchestrator.jobs import Data, Job, in_order
-from orchestrator.mlflow_store import default_uri
 from orchestrator.params import Dataset, Params, build, dataset_module, load
 from orchestrator.parts import names_in
 from orchestrator.paths import Paths
 from orchestrator.plan import Trial
 from orchestrator.progress import Board, Display
-from orchestrator.recording import Recording
+from orchestrator.record import NoRecord, Record
+from orchestrator.record.delivery import MlflowRecord
+from orchestrator.record.mlflow_store import default_uri
+from orchestrator.record.recording import Recording
 from orchestrator.requests import Requests
-from orchestrator.runs import NoRecord, Record
 from orchestrator.store import Store
 from trackers.benchmarks.collection import Collection
 from trackers.sequence import Unseen

@@ -69,7 +69,7 @@ def find(run: str, uri: str) -> Model:
     run: a run's id, a registered model ("models:/goturn.GOTURN@current"), or a trial's key. Raises ValueError where
     there is none.
     """
-    from orchestrator.mlflow_store import fetch_model
+    from orchestrator.record.mlflow_store import fetch_model
 
     return Model.read(fetch_model(run, uri))
 

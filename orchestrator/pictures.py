@@ -23,9 +23,9 @@ import cv2
 import numpy as np
 
 from orchestrator.browser import browser
-from orchestrator.mlflow_store import default_uri
-from orchestrator.mlflow_ui import links, ui_command
 from orchestrator.paths import Paths, here
+from orchestrator.record.mlflow_store import default_uri
+from orchestrator.record.mlflow_ui import links, ui_command
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

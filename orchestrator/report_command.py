@@ -22,11 +22,12 @@ def report(
 
 def build_report(params: Path, record: bool = False) -> None:
     """The report of the project here, with all that is known beside the results; record: into MLflow, too."""
-    from orchestrator import facts, lineage, report_run
+    from orchestrator import facts, lineage
     from orchestrator.conduct import find_data
-    from orchestrator.delivery import MlflowRecord
-    from orchestrator.mlflow_store import default_uri
-    from orchestrator.mlflow_ui import known_links
+    from orchestrator.record import history
+    from orchestrator.record.delivery import MlflowRecord
+    from orchestrator.record.mlflow_store import default_uri
+    from orchestrator.record.mlflow_ui import known_links
     from orchestrator.report.build import build, trial_figures
     from orchestrator.report.explorer import opener
 
@@ -46,6 +47,6 @@ def build_report(params: Path, record: bool = False) -> None:
             for figure in figures:
                 mlflow.attach(study, key, figure, "figures")
         made_of = f"git {lineage.git_revision(paths.root)}, data {lineage.data_revision(paths.root)}"
-        report_run.tell(mlflow, paths.report, made_of)
+        history.tell(mlflow, paths.report, made_of)
         mlflow.close(timeout=60.0)
     print(f"report page: {page}")

@@ -27,8 +27,8 @@ from orchestrator.jobs import Job, digest, in_order
 from orchestrator.paths import Paths
 from orchestrator.plan import Trial
 from orchestrator.progress import Board, Display
+from orchestrator.record import Point, Record, TrialRun
 from orchestrator.requests import Requests
-from orchestrator.runs import Point, Record, TrialRun
 from orchestrator.search_journal import Journal, Member, Rung, Settings
 from orchestrator.search_patch import patch
 from orchestrator.search_plan import Ground, Values

@@ -77,7 +77,7 @@ def _of_trial(trial: Trial, name: str, params: Path, paths: Paths, device: str, 
 
 def _of_run(run: str, name: str, shown: str, paths: Paths, device: str) -> Choice:
     from orchestrator import models
-    from orchestrator.mlflow_store import default_uri
+    from orchestrator.record.mlflow_store import default_uri
 
     model = models.find(run, default_uri(paths.root))
     if model.name != name:

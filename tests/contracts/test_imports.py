@@ -24,7 +24,7 @@ def test_the_import_rules_hold():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("module", ["orchestrator.cli", "orchestrator.runs", "trackers.evaluation.lanes"])
+@pytest.mark.parametrize("module", ["orchestrator.cli", "orchestrator.record", "trackers.evaluation.lanes"])
 def test_nothing_heavy_is_imported_at_start_up(module):
     """Importing the command line, the record or the evaluation loads no torch, Ray, MLflow, DVC or plotting."""
     heavy = ("torch", "ray", "mlflow", "dvc", "matplotlib", "sklearn", "pandas")

@@ -21,8 +21,8 @@ from typing import IO, Any
 import pytest
 import yaml
 
-from orchestrator.mlflow_store import default_uri, initialize
-from orchestrator.mlflow_ui import ui_command
+from orchestrator.record.mlflow_store import default_uri, initialize
+from orchestrator.record.mlflow_ui import ui_command
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

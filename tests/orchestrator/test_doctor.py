@@ -12,8 +12,8 @@ import pytest
 
 from orchestrator import doctor
 from orchestrator.doctor import CHECKS, good, within
-from orchestrator.mlflow_store import initialize
 from orchestrator.paths import Paths
+from orchestrator.record.mlflow_store import initialize
 
 
 @pytest.fixture

@@ -22,8 +22,8 @@ import yaml
 from orchestrator import lineage, plan
 from orchestrator import params as reading
 from orchestrator.conduct import find_data
-from orchestrator.mlflow_store import default_uri
 from orchestrator.params import ParamsError
+from orchestrator.record.mlflow_store import default_uri
 from orchestrator.search_journal import Journal
 from orchestrator.search_patch import patch
 from orchestrator.search_plan import Ground

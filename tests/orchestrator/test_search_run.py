@@ -10,7 +10,7 @@ import pytest
 from orchestrator.executor import FOLLOWS, Event, Executor, Settings
 from orchestrator.jobs import Job, Resources
 from orchestrator.progress import Board
-from orchestrator.runs import NoRecord
+from orchestrator.record import NoRecord
 from orchestrator.search_journal import Journal, population
 from orchestrator.search_run import Found, Searching, describe, of_its_own
 from orchestrator.search_space import Search

@@ -19,9 +19,9 @@ from urllib.parse import unquote, urlparse
 
 import numpy as np
 
-from orchestrator import mlflow_view as view
-from orchestrator.outbox import Entry
-from orchestrator.runs import Point
+from orchestrator.record import Point
+from orchestrator.record import mlflow_view as view
+from orchestrator.record.outbox import Entry
 
 KEY_TAG = "trackmeet.key"  # the tag by which a trial's run is found again
 MODEL, TRACKER = "model", "data/tracker"  # folders: of a run's model, and in it what `orchestrator.models` reads

@@ -4,10 +4,10 @@ import pytest
 
 from orchestrator import plan
 from orchestrator.conduct import sources
-from orchestrator.layout import averages, groups, losing, metric_name, registered_name
 from orchestrator.params import load
+from orchestrator.record import Point
+from orchestrator.record.layout import averages, groups, losing, metric_name, registered_name
 from orchestrator.report.results import Quantity
-from orchestrator.runs import Point
 
 
 def quantity(measure: str, length: int | None = None, protocol: str = "one_pass", subset: str = "all") -> Quantity:

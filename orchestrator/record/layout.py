@@ -28,8 +28,8 @@ from orchestrator import score_files
 from orchestrator.jobs import Job, digest
 from orchestrator.params import Dataset
 from orchestrator.plan import Trial
+from orchestrator.record import DataSet, Model, Point
 from orchestrator.report.results import Quantity
-from orchestrator.runs import DataSet, Model, Point
 from orchestrator.store import Store
 from trackers import families
 from trackers.evaluation.curves import CURVES

@@ -1,6 +1,6 @@
 import pytest
 
-from orchestrator.outbox import Outbox, refused
+from orchestrator.record.outbox import Outbox, refused
 
 
 def waiting(outbox: Outbox) -> list[int]:

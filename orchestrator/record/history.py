@@ -12,10 +12,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from orchestrator.delivery import MlflowRecord
 from orchestrator.jobs import digest
-from orchestrator.layout import REFUSED
-from orchestrator.runs import TrialRun
+from orchestrator.record import TrialRun
+from orchestrator.record.delivery import MlflowRecord
+from orchestrator.record.layout import REFUSED
 
 ABOUT = """How the results of this study have changed: a step for each report that found other ones.
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from orchestrator.layout import Group, Headline
 from orchestrator.plan import Trial
+from orchestrator.record.layout import Group, Headline
 from orchestrator.report.paper import Paper
 from orchestrator.report.results import Quantity
 

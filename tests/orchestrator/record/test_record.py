@@ -14,14 +14,13 @@ from urllib.parse import unquote
 
 import pytest
 
-from orchestrator import mlflow_view, report_run
-from orchestrator.delivery import MlflowRecord, replay
-from orchestrator.mlflow_store import KEY_TAG, REFUSED_TAG, default_uri, fetch_model, initialize
-from orchestrator.mlflow_ui import links, ui_command
-from orchestrator.outbox import refused
-from orchestrator.runs import DataSet, Model, NoRecord, Point, Study, TrialRun, flatten
+from orchestrator.record import DataSet, Model, NoRecord, Point, Study, TrialRun, flatten, history, mlflow_view
+from orchestrator.record.delivery import MlflowRecord, replay
+from orchestrator.record.mlflow_store import KEY_TAG, REFUSED_TAG, default_uri, fetch_model, initialize
+from orchestrator.record.mlflow_ui import links, ui_command
+from orchestrator.record.outbox import refused
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 LONG = 60  # seconds that nothing here ever takes
 
 
@@ -95,8 +94,10 @@ def tell(record, study: str, key: str = "k", losses=(3.0, 2.0, 1.0)) -> None:
 
 
 def test_importing_the_record_imports_no_mlflow():
-    """`import orchestrator.runs`, and a record that keeps nothing, work where MLflow is not installed."""
-    code = "import sys, orchestrator.runs as r; r.NoRecord().close(0); print([m for m in sys.modules if 'mlflow' in m])"
+    """`import orchestrator.record`, and a record that keeps nothing, work where MLflow is not installed."""
+    code = (
+        "import sys, orchestrator.record as r; r.NoRecord().close(0); print([m for m in sys.modules if 'mlflow' in m])"
+    )
     done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 
@@ -161,8 +162,8 @@ def test_a_kill_in_the_middle_of_delivery_loses_and_doubles_nothing(client, uri,
     driver = """if True:
         import sys, time
         from pathlib import Path
-        from orchestrator.delivery import MlflowRecord
-        from orchestrator.runs import Point, TrialRun
+        from orchestrator.record.delivery import MlflowRecord
+        from orchestrator.record import Point, TrialRun
         record = MlflowRecord(Path(sys.argv[1]), sys.argv[2])
         for trial in range(12):
             key = f"key {trial}"
@@ -342,9 +343,9 @@ def test_processes_that_start_together_share_a_cold_database(tmp_path):
     program = """if True:
         import os, sys
         from pathlib import Path
-        from orchestrator.delivery import MlflowRecord
-        from orchestrator.mlflow_store import client, default_uri
-        from orchestrator.runs import TrialRun
+        from orchestrator.record.delivery import MlflowRecord
+        from orchestrator.record.mlflow_store import client, default_uri
+        from orchestrator.record import TrialRun
         root = Path(sys.argv[1])
         client("http://127.0.0.1:1")  # imports MLflow before the start, so that all four start at once
         for key in "0123":
@@ -403,7 +404,7 @@ def test_the_run_report_has_a_step_for_each_change(client, uri, tmp_path):
         found = {"OTB": {"success_auc": {"T": score}}, "claims": {"verdict": {"holds": 2}}}
         (folder / "metrics.json").write_text(json.dumps({"reported": found}))
         record = MlflowRecord(tmp_path / "spool", uri)
-        report_run.tell(record, folder, f"git {revision}")
+        history.tell(record, folder, f"git {revision}")
         assert record.close(LONG) == 0
     [run] = runs_of(client, "reported").values()
     assert [(step, value) for step, value, _ in curve(client, run, "success_auc/OTB/T")] == [(0, 0.5), (1, 0.6)]

@@ -14,9 +14,9 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, Literal
 
-from orchestrator.mlflow_store import MlflowStore, without_password
-from orchestrator.outbox import Outbox
-from orchestrator.runs import Model, Point, Study, TrialRun, flatten
+from orchestrator.record import Model, Point, Study, TrialRun, flatten
+from orchestrator.record.mlflow_store import MlflowStore, without_password
+from orchestrator.record.outbox import Outbox
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ class MlflowRecord:
 
     What an earlier process left in the outbox is delivered first. An entry that MLflow refuses (a name with a bad
     character, a setting that changed) is put aside, with the reason, in `refused.jsonl` of that folder and in a tag
-    of the run, and the rest goes on; `orchestrator.outbox.refused` reads it. Raises RuntimeError where another
+    of the run, and the rest goes on; `orchestrator.record.outbox.refused` reads it. Raises RuntimeError where another
     process uses the same outbox.
     """
 

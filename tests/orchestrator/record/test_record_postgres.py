@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 WRITERS, TRIALS, STEPS = 16, 3, 2000  # processes; trials of each; steps of each trial's two curves
 LONG = 240  # seconds that nothing here ever takes
 
@@ -22,8 +22,8 @@ WRITER = """if True:
     import sys, time
     from pathlib import Path
     import mlflow
-    from orchestrator.delivery import MlflowRecord
-    from orchestrator.runs import Point, TrialRun
+    from orchestrator.record.delivery import MlflowRecord
+    from orchestrator.record import Point, TrialRun
 
     me, trials, steps = map(int, sys.argv[1:4])
     folder, uri = Path(sys.argv[4]), sys.argv[5]

@@ -8,16 +8,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from statistics import fmean
 
-from orchestrator import descriptions, layout
-from orchestrator.comparability import comparable
 from orchestrator.executor import Observer
 from orchestrator.jobs import Job
-from orchestrator.layout import Group, Headline
 from orchestrator.params import Params
 from orchestrator.plan import Trial
+from orchestrator.record import Point, Record, Study, TrialRun, descriptions, layout
+from orchestrator.record.comparability import comparable
+from orchestrator.record.layout import Group, Headline
 from orchestrator.report import paper
 from orchestrator.requests import CANCELLED
-from orchestrator.runs import Point, Record, Study, TrialRun
 from orchestrator.store import Store
 from trackers.evaluation.measures import MEASURES
 

@@ -17,9 +17,9 @@ import torch
 
 from orchestrator import models
 from orchestrator.conduct import conduct, look
-from orchestrator.delivery import MlflowRecord
-from orchestrator.mlflow_store import default_uri
-from orchestrator.runs import TrialRun
+from orchestrator.record import TrialRun
+from orchestrator.record.delivery import MlflowRecord
+from orchestrator.record.mlflow_store import default_uri
 from orchestrator.store import Store
 
 

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from urllib.parse import quote
 
-from orchestrator import mlflow_view
-from orchestrator.mlflow_store import SHOWN_TAG, artifacts_of, client, default_uri, initialize, without_password
+from orchestrator.record import mlflow_view
+from orchestrator.record.mlflow_store import SHOWN_TAG, artifacts_of, client, default_uri, initialize, without_password
 
 logger = logging.getLogger(__name__)
 
