@@ -91,6 +91,8 @@ def build(
         all_tables += spent.tables if spent is not None else []
         all_plots = [plot for one in shown for plot in one.plots.everything] + [p for one in shared for p in one.plots]
         all_plots += spent.plots if spent is not None else []
+        table.tell_apart(all_tables)
+        table.tell_apart(all_plots)
         how = made.of(studies, facts, all_tables, all_plots)
         table.write([*all_tables, *how.tables], target / "tables")
         plots.write(all_plots, target, out)
@@ -137,23 +139,11 @@ def _shown(section: Section, links: Mapping[str, str]) -> Shown:
         plots.of_paper(study, section.drawn),
         plots.training(study),
     )
-    return Shown(section, tables.of(section), drawn, links, _played(section))
+    return Shown(section, tables.of(section), drawn, links)
 
 
 def _shared(one: Together) -> Everyone:
     return Everyone(one.summary, tables.ranks_together(one), plots.of_together(one.summary, one.rankings))
-
-
-def _played(section: Section) -> dict[tuple[str, str], str]:
-    """Where the explorer plays the first sequence of each benchmark and protocol."""
-    found = {}
-    for summary in section.summaries:
-        cells = (summary.cell(tracker, summary.measures[0]) for tracker in summary.tested)
-        names = next((cell.sequences for cell in cells if cell is not None), ())
-        if names:
-            place = summary.benchmark, summary.protocol
-            found[place] = explorer.link(section.study.name, *place, names[0])
-    return found
 
 
 def _drawn(reported: Paper, own: Sequence[Summary], joined: Sequence[Summary]) -> dict[paper.Chart, charts.Drawing]:

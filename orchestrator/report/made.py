@@ -250,7 +250,7 @@ def _trials(studies: Sequence[Study]) -> Table:
         for trial in study.trials
     ]
     note = "The key changes when a result may: it is the tag trackmeet.key of the run in MLflow; whole in origins.json."
-    return Table("made-trials", "Keys of trials", _head(("trial", "study", "state", "key")), rows, (note,))
+    return Table("made-keys", "Keys of trials", _head(("trial", "study", "state", "key")), rows, (note,))
 
 
 def _sources(origins: Mapping[str, Origin]) -> Table:

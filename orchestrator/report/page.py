@@ -39,16 +39,12 @@ class Plots:
 
 @dataclass(frozen=True)
 class Shown:
-    """A study as the page shows it.
-
-    links: into MLflow, by what they open. sequences: links into the explorer, by benchmark and protocol.
-    """
+    """A study as the page shows it. links: into MLflow, by what they open."""
 
     section: Section
     tables: OfStudy
     plots: Plots
     links: Mapping[str, str]
-    sequences: Mapping[tuple[str, str], str]
 
 
 @dataclass(frozen=True)

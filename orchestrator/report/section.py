@@ -14,8 +14,10 @@ from orchestrator.report.scores import Grid
 from orchestrator.report.sequences import BySequence
 from orchestrator.report.strips import Strip
 from orchestrator.report.summary import Summary
+from orchestrator.report.table import numbered, slug
 from trackers.evaluation.significance import Ranking
 
+CHAPTERS = ("overview", "failures", "explorer", "together", "costs", "made", "files")  # of the page, besides studies
 Tile = tuple[str, Strip]  # a tracker, and what it saw
 
 
@@ -57,6 +59,18 @@ class Section:
     def summaries(self) -> list[Summary]:
         """What was measured on whole sequences, a table each."""
         return [compared.summary for compared in self.tables]
+
+    @property
+    def place(self) -> str:
+        """Of its chapter in the page."""
+        return f"study-{self.study.name}" if self.study.name in CHAPTERS else self.study.name
+
+    @property
+    def places(self) -> dict[str, str]:
+        """Of the parts of the chapter that are of summaries, by their names."""
+        names = [summary.name for summary in self.summaries]
+        slugs = numbered(f"{self.place}-{slug(name)}" for name in names)
+        return dict(zip(names, slugs, strict=True))
 
     def several(self, benchmark: str) -> bool:
         """Whether this benchmark was tested under several protocols, or in several conventions."""

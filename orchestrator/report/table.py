@@ -9,11 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, count, groupby
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from orchestrator.report import scores
+
+if TYPE_CHECKING:
+    from orchestrator.report.plots.plot import Plot
 
 HOLE = "–"
 _NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
@@ -112,9 +115,9 @@ class Row:
     foot: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass
 class Table:
-    """name: that of its files, unique in the report. head: first the column of the rows' headings.
+    """name: that of its files, unique in the report (see `tell_apart`). head: first the column of the rows' headings.
 
     notes: sentences that stand below. badge: what must be known before any number is read, in the caption and in
     every file. place: of what it is, where a heading of the page says so already; elsewhere it is before the title.
@@ -171,6 +174,22 @@ class Table:
 def slug(*words: str) -> str:
     """A table's name of these words."""
     return "-".join(re.findall("[a-z0-9]+", " ".join(words).lower().replace("+", " plus ")))
+
+
+def numbered(names: Iterable[str]) -> list[str]:
+    """The names, with numbers behind those that came before: "OTB 30" and "OTB-30" have one slug."""
+    found: dict[str, None] = {}
+    for name in names:
+        unique = next(one for one in chain([name], (f"{name}-{i}" for i in count(2))) if one not in found)
+        found[unique] = None
+    return list(found)
+
+
+def tell_apart(named: Iterable[Table | Plot]) -> None:
+    """Number the names that several of these have."""
+    named = list(named)
+    for one, name in zip(named, numbered(one.name for one in named), strict=True):
+        one.name = name
 
 
 def write(tables: Iterable[Table], folder: Path) -> None:

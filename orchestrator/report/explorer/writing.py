@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import numpy as np
 from orchestrator.params import Report
 from orchestrator.report import colours
 from orchestrator.report.explorer import outlines
+from orchestrator.report.explorer.links import link
 from orchestrator.report.explorer.overlap import overlaps, score, worst
 from orchestrator.report.explorer.played import NOTES, Played, Set, sets
 from orchestrator.report.explorer.said import said
@@ -28,9 +29,13 @@ FOLDER = Path("explorer")
 
 @dataclass(frozen=True)
 class Explorer:
-    """What the page must know before it loads anything else. sets: what can be chosen."""
+    """What the page must know before it loads anything else. sets: what can be chosen.
+
+    links: to the first sequence of each, by study, benchmark and protocol.
+    """
 
     sets: tuple[dict[str, Any], ...]
+    links: Mapping[tuple[str, str, str], str]
 
     @property
     def json(self) -> str:
@@ -82,7 +87,7 @@ def write(
     """
     shelf, films = Shelf(folder, old), _Films(opened, settings.sequences)
     (folder / FOLDER).mkdir(parents=True, exist_ok=True)
-    described = []
+    described, links = [], {}
     for number, chosen in enumerate(one for study in studies for one in sets(study)):
         index: dict[str, list[Any]] = {"sequences": [], "frames": [], "scores": [], "failures": [], "said": []}
         for i, played in enumerate(chosen.played):
@@ -93,10 +98,12 @@ def write(
                 index[name].append(value)
         _write(folder, str(number), index)
         described.append(_described(chosen))
+        place = chosen.study.name, chosen.benchmark, chosen.protocol
+        links[place] = link(*place, chosen.played[0].sequence.name)
     for identity, film in films.found.items():
         _write(folder, f"video-{film.number}", _video(identity, film, settings))
     shelf.keep_frames(_missing(films.found, settings, shelf), settings.side)
-    return Explorer(tuple(described))
+    return Explorer(tuple(described), links)
 
 
 def _described(chosen: Set) -> dict[str, Any]:

@@ -26,9 +26,10 @@ HOVER = "hover"  # the name of a layer that only the page has: what answers to t
 _RESOURCES = re.compile(rb"(?<=<<\n)(?: +/\w+ \d+ 0 R\n)+(?= *>>)")  # of a PDF's page: its fonts, or its opacities
 
 
-@dataclass(frozen=True)
+@dataclass
 class Plot:
-    """name: unique in the page, of slug characters. description: a sentence, for those who do not see it.
+    """name: of slug characters, unique in the report (see `table.tell_apart`). description: a sentence, for those who
+    do not see it.
 
     spec: a Vega-Lite view of one panel, with width and height in pixels and its data inside. wide: as wide as the page.
     place: of what it is, where a heading of the page says so already.

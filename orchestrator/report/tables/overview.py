@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from urllib.parse import quote
 
 from orchestrator.report import claims, scores
 from orchestrator.report.paper import Aspect
 from orchestrator.report.section import Section
 from orchestrator.report.table import Beside, Cell, Column, Row, Table, slug
 from orchestrator.report.tables import cells
-from trackers.evaluation.results import ALL
 
 REFERENCES = ("KerCorrTracker", "Identity")  # against which a study is read, the first that it has
 VERDICTS = (claims.HOLDS, claims.FAILS, claims.UNDECIDED, claims.NOT_TESTED)
@@ -43,7 +43,7 @@ def headline(section: Section) -> Table | None:
     """
     study, grid = section.study, section.grid
     head, columns = [Column("tracker", text=True)], []
-    for benchmark, aspect in main(section).items():
+    for benchmark, aspect in _main(section).items():
         found = _scored(section, benchmark, aspect)
         best = _best(section, found, aspect)
         row = {tracker: cells.failed(grid, tracker, benchmark) for tracker in study.trackers}
@@ -57,16 +57,11 @@ def headline(section: Section) -> Table | None:
     return Table(slug(study.name, "headline"), title, head, rows, notes, badge, study.name)
 
 
-def main(section: Section) -> dict[str, Aspect]:
-    """By benchmark, what is looked at first: the paper's measure, at the first length, where that was measured."""
-    found: dict[str, Aspect] = {}
-    for _, benchmark, aspect in section.grid.cells:
-        if aspect.subset == ALL:
-            first = found.setdefault(benchmark, aspect)
-            mine = aspect.measure == section.paper.measure and aspect.protocol is None
-            if mine and (first.measure, first.protocol) != (aspect.measure, None):
-                found[benchmark] = aspect
-    return {benchmark: found[benchmark] for benchmark in section.study.benchmarks if benchmark in found}
+def _main(section: Section) -> dict[str, Aspect]:
+    """By benchmark, what is looked at first."""
+    grid, paper = section.grid, section.paper
+    found = {benchmark: scores.main_aspect(grid, paper, benchmark) for benchmark in section.study.benchmarks}
+    return {benchmark: aspect for benchmark, aspect in found.items() if aspect is not None}
 
 
 def _scored(section: Section, benchmark: str, aspect: Aspect) -> dict[str, scores.Cell]:
@@ -94,12 +89,12 @@ def _study(section: Section) -> Row:
     ]
     first, *others = paper.authors.split(", ")
     below = f"{first}{' et al.' if others else ''} {paper.year}" if paper.title else ""
-    return Row(study.name, row, link=f"#{study.name}", below=below)
+    return Row(study.name, row, link=f"#{quote(section.place)}", below=below)
 
 
 def _first(section: Section) -> list[Cell]:
     """What is measured on the first benchmark, the best tracker by it, and the reference."""
-    found = main(section)
+    found = _main(section)
     if not found:
         return [Cell(), Cell(), Cell()]
     benchmark, aspect = next(iter(found.items()))

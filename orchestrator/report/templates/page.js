@@ -6,12 +6,13 @@
   const links = [...contents.querySelectorAll("a[href^='#']")];
   const wide = matchMedia("(min-width: 64rem)");
   let shown = null;
+  const target = ({ hash }) => decodeURIComponent(hash.startsWith("#explorer=") ? "explorer" : hash.slice(1));
 
   const show = (chapter) => {
     shown = chapter;
     for (const one of chapters) one.hidden = one !== chapter;
     for (const link of links) {
-      const own = link.hash === `#${chapter.id}`;
+      const own = target(link) === chapter.id;
       if (own) link.setAttribute("aria-current", "page");
       const item = link.closest("li");
       if (item.parentElement.parentElement === contents) item.classList.toggle("here", own);
@@ -24,19 +25,18 @@
     const parts = links.filter((link) => link.closest("li li"));
     let here = null;
     for (const link of parts) {
-      const place = document.getElementById(link.hash.slice(1));
+      const place = document.getElementById(target(link));
       if (shown.contains(place) && place.getBoundingClientRect().top < innerHeight / 3) here = link;
     }
     for (const link of links)
-      if (link.hash === `#${shown.id}`) link.setAttribute("aria-current", "page");
+      if (target(link) === shown.id) link.setAttribute("aria-current", "page");
       else if (link === here) link.setAttribute("aria-current", "location");
       else link.removeAttribute("aria-current");
   };
 
   // A link leads to its chapter, and opens what is folded around its place.
   const follow = () => {
-    const name = decodeURIComponent(location.hash.slice(1).split("=")[0]);
-    const place = (name && document.getElementById(name)) || chapters[0];
+    const place = document.getElementById(target(location)) || chapters[0];
     show(place.closest("main > [id]") || chapters[0]);
     for (let around = place; around; around = around.parentElement) if (around.tagName === "DETAILS") around.open = true;
     if (shown === place) scrollTo(0, 0);

@@ -228,7 +228,7 @@ def vot_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def vot_report(vot_results: Path) -> Path:
     """The report on `vot_results`, not to be changed."""
-    return build(vot_results, vot_results.parent / "report").parent
+    return built(vot_results, vot_results.parent / "report")
 
 
 OTB30 = {"Couple": 140, "Human3": 199, "Mine": 6}  # frames of sequences; Human3 has 1698 in the benchmark

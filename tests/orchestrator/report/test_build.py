@@ -3,10 +3,12 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from shutil import copytree
 from typing import Any
+from urllib.parse import unquote
 
 import cv2
 import numpy as np
@@ -14,6 +16,7 @@ import pytest
 
 from orchestrator.report import claims, colours, scores, strips
 from orchestrator.report.build import build, trial_figures
+from orchestrator.report.explorer import link
 from orchestrator.report.results import ResultsError
 from orchestrator.report.terminal import as_text
 
@@ -26,7 +29,7 @@ class Page(HTMLParser):
     def __init__(self, html: str) -> None:
         super().__init__()
         self.open: list[str] = []
-        self.ids: set[str] = set()
+        self.ids: list[str] = []
         self.resources: list[str] = []
         self.links: list[str] = []
         self.text = ""
@@ -36,7 +39,7 @@ class Page(HTMLParser):
         given = {name: value or "" for name, value in attrs}
         if tag not in ("meta", "link", "img", "source", "br", "wbr", "input"):
             self.open.append(tag)
-        self.ids |= {given["id"]} if "id" in given else set()
+        self.ids += [given["id"]] if "id" in given else []
         self.resources += [given[name] for name in ("src", "srcset") if name in given]
         self.links += [given["href"]] if "href" in given else []
 
@@ -48,14 +51,25 @@ class Page(HTMLParser):
 
 
 def assert_leads_somewhere(html: Page, out: Path) -> None:
-    """Its tags are balanced, its pictures there, its links to papers, places in it, sequences or files beside it."""
+    """Its tags are balanced, its names unique, its links to papers, places in it, sequences or files beside it."""
     assert not html.open
+    assert len(set(html.ids)) == len(html.ids)
     assert html.resources
     for path in html.resources:
         assert (out / path).is_file()
-    for link in html.links:
-        known = link.startswith(("https://arxiv.org/", "#explorer=")) or link[1:] in html.ids or link == "data:,"
-        assert known or (out / link).is_file(), link
+    played = set(sequences(out))
+    for address in html.links:
+        known = address.startswith("https://arxiv.org/") or unquote(address[1:]) in html.ids or address == "data:,"
+        assert known or address in played or (out / address).is_file(), address
+
+
+def sequences(out: Path) -> Iterator[str]:
+    """A link to each sequence that the explorer of this report has."""
+    found = re.search(r'id="explorer-sets">(.+?)</script>', (out / "index.html").read_text(encoding="utf-8"))
+    for number, one in enumerate(json.loads(found[1]) if found else ()):
+        text = (out / "explorer" / f"{number}.js").read_text(encoding="utf-8")
+        for name in json.loads(text[text.index("{") : text.rindex("}") + 1])["sequences"]:
+            yield link(one["study"], one["benchmark"], one["protocol"], name)
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
@@ -201,8 +215,28 @@ def test_a_study_without_a_paper_reports(write_results: Write, tmp_path: Path, t
     html = Page(build(folder, out).read_text(encoding="utf-8"))
     assert not read_csv(out / "claims.csv")
     assert all(row["paper"] == "" for row in read_csv(out / "scores.csv"))
-    assert {"mine-trials", "mine-picture-1"} <= html.ids
+    assert {"mine-trials", "mine-picture-1"} <= set(html.ids)
     assert not re.search(r"Table \d", html.text)
+
+
+def test_names_may_be_anything(vot_results: Path, tmp_path: Path) -> None:
+    """A study called as a chapter, benchmarks of one file name and a tracker like HTML are all on the page."""
+    results, strange = tmp_path / "results", "<b>&"
+    entry = json.loads((vot_results / "others" / "study.json").read_text())
+    entry |= {"study": "files", "benchmarks": ["VOT2014", "vot2014"], "trackers": [strange, *entry["trackers"]]}
+    entry["trials"][0]["tracker"] = strange
+    for trial in entry["trials"]:
+        trial["benchmarks"] = entry["benchmarks"]
+        for benchmark in entry["benchmarks"]:
+            source = vot_results / "others" / trial["folder"] / "VOT2014"
+            copytree(source, results / "files" / trial["folder"] / benchmark)
+    (results / "files" / "study.json").write_text(json.dumps(entry))
+    out = tmp_path / "report"
+    html = Page(build(results, out).read_text(encoding="utf-8"))
+    assert_leads_somewhere(html, out)
+    assert strange in html.text
+    assert len(list(out.glob("tables/files-scores-*.csv"))) == 2
+    assert {"study-files", "study-files-vot2014-supervised-reset-vot-legacy-2"} <= set(html.ids)
 
 
 def test_damaged_results_leave_the_old_report(write_results: Write, tmp_path: Path) -> None:

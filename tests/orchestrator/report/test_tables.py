@@ -189,6 +189,14 @@ def test_names_of_files() -> None:
         as_csv(Table("t", "T", [Column("a"), Column("b"), Column("b")], []))
 
 
+def test_names_that_were_taken_get_numbers() -> None:
+    """The first keeps its name; a number is none that another has already."""
+    assert table.numbered(["a", "b", "a", "a-2", "a"]) == ["a", "b", "a-2", "a-2-2", "a-3"]
+    one, other = replace(TABLE, title="One"), replace(TABLE, title="Other")
+    table.tell_apart([one, other])
+    assert (one.name, other.name) == ("mine-scores", "mine-scores-2")
+
+
 def test_files(tmp_path: Path) -> None:
     """Each table is a CSV and a LaTeX file; of two with one name nothing is overwritten."""
     with pytest.raises(ValueError, match="table mine-scores: expected one of that name, got 'OTB_30 & more' as well"):
