@@ -185,7 +185,7 @@ def averages(found: Sequence[Sequence[Point]]) -> list[Point]:
     for trial in found:
         for point in {(point.name, point.step): point for point in trial}.values():
             values.setdefault((point.name, point.step), []).append(point)
-    told = [Point("folds", len(found), 0, max((point.timestamp_ms for trial in found for point in trial), default=0))]
+    told: list[Point] = []
     for (name, step), those in values.items():
         if len(those) < len(found) or name.startswith(SEQUENCES):
             continue
@@ -255,7 +255,7 @@ def model(trial: Trial, group: Group, first: bool, store: Store) -> Model | None
         job = next(iter(trial.tracking.values()))
         files["extractor.pt"] = job.data[extractor["weights"]].path
     own = group.title(trial).removeprefix(trial.tracker)
-    aliases = [*([CURRENT] if first else []), *([_alias(own)] if own else [])]
+    aliases = [*([CURRENT] if first else []), *([_alias(own)] if own and trial.training else [])]
     return Model(
         registered_name(trial.study, trial.tracker),
         aliases,

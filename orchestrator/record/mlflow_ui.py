@@ -49,7 +49,7 @@ def links(uri: str, study: str, address: str = "http://127.0.0.1:5000") -> dict[
         "charts": f"{runs}&compareRunsMode=CHART{view}",
         "compare": f"{address}/#/compare-runs?runs={ids}&experiments={experiments}&workflowType=machine_learning",
         "runs": runs,
-        "models": f"{address}/#/models?searchQuery={quote(study)}",
+        "models": f"{address}/#/models",
     }
 
 

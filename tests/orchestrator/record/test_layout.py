@@ -21,7 +21,6 @@ def test_averages_are_means_over_folds_at_the_time_of_the_last():
         [Point("eao/VOT", 0.6, 0, 20), Point("loss", 1, 1, 5), Point("std over sequences/eao/VOT", 0.3, 0, 20)],
     ]
     assert [(name, pytest.approx(value), step, at) for name, value, step, at in averages(folds)] == [
-        ("folds", 2, 0, 20),
         ("eao/VOT", 0.4, 0, 20),
         ("std over folds/eao/VOT", 0.2, 0, 20),
         ("loss", 2, 1, 5),
@@ -31,7 +30,7 @@ def test_averages_are_means_over_folds_at_the_time_of_the_last():
 def test_a_mean_is_of_what_all_folds_have():
     """A score that one of the folds lacks has no mean: it would be of other data."""
     folds = [[Point("a/X", 1, 0, 1), Point("b/X", 1, 0, 1)], [Point("a/X", 1, 0, 1)]]
-    assert [point.name for point in averages(folds)] == ["folds", "a/X", "std over folds/a/X"]
+    assert [point.name for point in averages(folds)] == ["a/X", "std over folds/a/X"]
 
 
 def test_the_losing_fold_is_the_worst_by_the_papers_measure():
