@@ -42,7 +42,7 @@ def by_attribute(summary: Summary, measure: str) -> Plot:
         "yOffset": {"field": "label", "type": "nominal", "sort": None},
         **apart,
     }
-    across = x(name, "value", scale={"zero": MEASURES[measure].bounds[1] <= 1})
+    across = x(name, "value", scale={"zero": MEASURES[measure].bounds[1] <= 1}, axis={"tickCount": 10})
     layers: list[Spec] = [
         {"mark": "rule", "encoding": {**beside, "x": {**across, "field": "low"}, "x2": {"field": "high"}, **picked()}},
         {"mark": "point", "encoding": {**beside, "x": across, **picked(), "tooltip": tooltip}},

@@ -34,7 +34,7 @@ def timeline(name: str, spans: Iterable[Span]) -> Plot:
     workers = len({span[0] for span in known})
     encoding: Spec = {
         "y": y(None, "worker", "nominal", axis={"domain": False, "ticks": False}),
-        "x": x(f"{unit} since the first job began", "begin", axis={"grid": True}),
+        "x": x(f"{unit} since the first job began", "begin", axis={"grid": True, "tickCount": 12}),
         "x2": {"field": "end"},
         **told_apart(kinds, "kind"),
         **picked(field="kind"),
@@ -70,7 +70,7 @@ def seconds(name: str, rows: Sequence[tuple[str, str, float]]) -> Plot:
     ordered = sorted(totals, key=lambda tracker: -totals[tracker])
     encoding: Spec = {
         "y": y(None, "tracker", "nominal", sort=ordered, axis={"domain": False, "ticks": False}),
-        "x": x(unit, "time", stack="zero"),
+        "x": x(unit, "time", stack="zero", axis={"tickCount": 12}),
         **told_apart(kinds, "kind"),
         **picked(field="kind"),
         "tooltip": [said("tracker", "tracker"), said("kind", "kind"), said("time", unit, ".3~g"),

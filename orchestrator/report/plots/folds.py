@@ -26,7 +26,7 @@ def folds(summary: Summary, measure: str) -> Plot | None:
         known = {number: cell for number, cell in parts.items() if cell is not None}
         if len(known) > 1:
             rows += [
-                {"tracker": tracker, "label": study.marked(tracker), "fold": f"fold {number + 1}"}
+                {"tracker": tracker, "label": study.marked(tracker), "fold": f"fold {number}"}
                 | {"value": cell.mean, "n": cell.n, "sequences": ", ".join(cell.sequences[:8])}
                 for number, cell in known.items()
             ]

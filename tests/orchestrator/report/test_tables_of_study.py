@@ -11,6 +11,7 @@ import pytest
 from orchestrator import score_files
 from orchestrator.report import claims, comparisons, paper, results, scores, tables
 from orchestrator.report.paper import Aspect, Paper, PaperTable, Printed
+from orchestrator.report.plots.folds import folds as drawn_folds
 from orchestrator.report.results import Quantity, Study, Trial
 from orchestrator.report.scores import Grid
 from orchestrator.report.section import Compared, Section
@@ -221,15 +222,18 @@ def folded(tmp_path: Path) -> Grid:
 
 
 def test_folds_by_hand(folded: Grid) -> None:
-    """Each fold has the score of its own sequences; below are mean and deviation over folds; the worst is marked."""
+    """Each fold has the score of its own sequences; behind are mean and deviation over folds; the worst is marked."""
     [summary] = summaries(folded)
     made = folds(summary, "success_auc")
     assert made is not None
-    first, second, *foot = made.rows
-    assert (first.heading, first.cells[0].value, first.cells[-1].text) == ("fold 0", 2, "a, c")
-    assert [one.cells[1].value for one in made.rows] == pytest.approx([0.5, 0.8, 0.65, 0.15])
-    assert (first.cells[1].mark, second.cells[1].mark) == ("worst", "")
-    assert [(one.heading, one.foot) for one in foot] == [("mean over folds", True), ("std over folds", True)]
+    assert [column.name for column in made.head[1:]] == ["fold 0", "fold 1", "mean", "std"]
+    assert [one.value for one in row(made, "A").cells] == pytest.approx([0.5, 0.8, 0.65, 0.15])
+    assert [one.mark for one in row(made, "A").cells] == ["worst", "", "", ""]
+    assert [one.value for one in row(made, "sequences").cells] == [2, 2, None, None]
+    assert "Fold 0: a, c." in made.notes
+    drawn = drawn_folds(summary, "success_auc")
+    assert drawn is not None
+    assert [(one["fold"], one["value"]) for one in drawn.spec["data"]["values"]] == [("fold 0", 0.5), ("fold 1", 0.8)]
 
 
 def test_of_a_lost_fold_there_is_no_mean(folded: Grid) -> None:
@@ -239,8 +243,8 @@ def test_of_a_lost_fold_there_is_no_mean(folded: Grid) -> None:
     [summary] = summaries(replace(folded, study=replace(folded.study, trials=(done, lost))))
     made = folds(summary, "success_auc")
     assert made is not None
-    assert [one.cells[1].text for one in made.rows] == ["0.500", "failed", "–", "–"]
-    assert [one.cells[1].value for one in made.rows[1:]] == [None] * 3
+    assert [one.text for one in row(made, "A").cells] == ["0.500", "failed", "–", "–"]
+    assert [one.value for one in row(made, "A").cells[1:]] == [None] * 3
 
 
 def test_scores_by_length(write_results: Write, trials: list[dict[str, Any]]) -> None:
