@@ -135,7 +135,10 @@ def _shown(section: Section, links: Mapping[str, str]) -> Shown:
     study = section.study
     drawn = page.Plots(
         plots.by_length(section.paper, section.grid),
-        {one.summary.name: plots.of_summary(one.summary, one.pairwise) for one in section.tables},
+        {
+            one.summary.name: plots.of_summary(one.summary, one.pairwise, section.measure(one.summary))
+            for one in section.tables
+        },
         plots.of_paper(study, section.drawn),
         plots.training(study),
     )
@@ -143,7 +146,9 @@ def _shown(section: Section, links: Mapping[str, str]) -> Shown:
 
 
 def _shared(one: Together) -> Everyone:
-    return Everyone(one.summary, tables.ranks_together(one), plots.of_together(one.summary, one.rankings))
+    return Everyone(
+        one.summary, tables.ranks_together(one), plots.of_together(one.summary, one.rankings, one.summary.measures[0])
+    )
 
 
 def _drawn(reported: Paper, own: Sequence[Summary], joined: Sequence[Summary]) -> dict[paper.Chart, charts.Drawing]:

@@ -72,6 +72,10 @@ class Section:
         slugs = numbered(f"{self.place}-{slug(name)}" for name in names)
         return dict(zip(names, slugs, strict=True))
 
+    def measure(self, summary: Summary) -> str:
+        """By which its trackers are ranked first: the paper's, where that was measured there."""
+        return self.paper.measure if self.paper.measure in summary.measures else summary.measures[0]
+
     def several(self, benchmark: str) -> bool:
         """Whether this benchmark was tested under several protocols, or in several conventions."""
         return sum(summary.benchmark == benchmark for summary in self.summaries) > 1

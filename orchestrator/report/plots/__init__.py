@@ -22,20 +22,19 @@ from trackers.evaluation.significance import Ranking
 __all__ = ["Plot", "by_length", "costs", "of_paper", "of_summary", "of_together", "training", "write"]
 
 
-def of_summary(summary: Summary, pairwise: Sequence[Pairwise]) -> list[Plot]:
-    """All that there is to draw of one table, the most telling first."""
+def of_summary(summary: Summary, pairwise: Sequence[Pairwise], measure: str) -> list[Plot]:
+    """All that there is to draw of one table, the most telling first. measure: by which trackers are ranked."""
     rankings = {one.measure: one.ranking for one in pairwise if one.ranking is not None}
     curves = [curve(summary, name, cells) for name, cells in summary.curves().items()]
-    measure = summary.measures[0]
     lost = folds(summary, measure)
-    return [*curves, *of_together(summary, rankings), *_attributes(summary), *([lost] if lost else [])]
+    return [*curves, *of_together(summary, rankings, measure), *_attributes(summary), *([lost] if lost else [])]
 
 
-def of_together(summary: Summary, rankings: Mapping[str, Ranking]) -> list[Plot]:
+def of_together(summary: Summary, rankings: Mapping[str, Ranking], measure: str) -> list[Plot]:
     """What is drawn of all trackers of the project, too: scores, average ranks, accuracy and robustness, speed."""
-    measure = summary.measures[0]
     fast = speed(summary, measure)
-    differences = [critical_difference(summary, name, ranking) for name, ranking in list(rankings.items())[:1]]
+    ranked = measure if measure in rankings else next(iter(rankings), None)  # by EAO there is no diagram
+    differences = [critical_difference(summary, ranked, rankings[ranked])] if ranked else []
     return [scores(summary, measure), *differences, *accuracy_robustness(summary), *([fast] if fast else [])]
 
 

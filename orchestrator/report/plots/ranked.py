@@ -37,9 +37,7 @@ def scores(summary: Summary, measure: str) -> Plot:
     better = MEASURES[measure].better
     title = titled(measure)
     coloured = {"color": {"field": "colour", "type": "nominal", "scale": None}}
-    across = x(
-        title, scale={"zero": MEASURES[measure].bounds[1] <= 1}, axis={"grid": True, "tickCount": 6}
-    )
+    across = x(title, scale={"zero": MEASURES[measure].bounds[1] <= 1}, axis={"grid": True, "tickCount": 6})
     down = y(None, "name", "nominal", sort=None, axis={"domain": False, "ticks": False, "grid": False})
     tooltip = [said("tracker", "tracker"), said("rank", "rank"), said("x", title, ".3~f"),
                said("low", "95% from", ".3~f"), said("high", "to", ".3~f")]  # fmt: skip

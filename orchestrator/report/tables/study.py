@@ -53,7 +53,6 @@ def of(section: Section) -> OfStudy:
     summaries = {table.summary.name: table.summary for table in section.tables}
     pairs = {table.summary.name: table.pairwise for table in section.tables}
     rankings = {compared.summary.name: compared.rankings for compared in section.tables}
-    main = {n: paper.measure if paper.measure in s.measures else s.measures[0] for n, s in summaries.items()}
     against = {n: {one.measure: ranks.against(s, one) for one in pairs[n]} for n, s in summaries.items()}
     ours = papers.Ours(paper, grid, summaries.values())
     return OfStudy(
@@ -63,7 +62,7 @@ def of(section: Section) -> OfStudy:
         by_attribute={name: measured.by_attribute(one) for name, one in summaries.items() if one.subsets},
         against={name: _present(tables) for name, tables in against.items() if _present(tables)},
         ranks=_present({name: ranks.ranks(summary, rankings[name]) for name, summary in summaries.items()}),
-        folds=_present({name: folds(summary, main[name]) for name, summary in summaries.items()}),
+        folds=_present({name: folds(summary, section.measure(summary)) for name, summary in summaries.items()}),
         speeds=measured.speeds(study) if study.speeds else None,
         claims=claimed.claims(study, section.findings) if section.findings else None,
         contrasts={one.claim.name: claimed.contrasts(study, one) for one in section.findings if one.contrasts},

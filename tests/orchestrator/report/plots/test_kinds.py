@@ -141,7 +141,7 @@ def test_without_folds_there_is_no_map_of_them(invented: Invent) -> None:
 def test_what_was_not_measured_is_not_drawn(invented: Invent) -> None:
     """A summary without attributes, speeds and folds has curves and scores alone; a study without training no plot."""
     summary = invented(QUALITIES)
-    drawn = plots.of_summary(summary, [])
+    drawn = plots.of_summary(summary, [], "success_auc")
     assert [plot.name for plot in drawn] == [
         f"mine-otb-one-pass-otb-{kind}" for kind in ("success", "success-auc-ranks")
     ]
