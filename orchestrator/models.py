@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,23 +87,19 @@ class Follower:
         self._tracker = model.tracker(device)
 
     def predict(self, asked: Any, params: Mapping[str, Any] | None = None) -> np.ndarray:
-        """Boxes (frames, 4) of x, y, width and height in pixels, the given one first.
+        """Boxes (frames, 4) of x, y, width and height in pixels, the given one first; see `footage.follow`.
 
-        asked: {"video": path of a video or of a folder of images, "box": [x, y, width, height] in its first frame};
-        MLflow makes a table of one row of it. Raises ValueError for more rows than one, and what `footage.open` raises.
+        asked: {"video": path of a video or of a folder of images, or frames (frames, height, width, 3), uint8 RGB;
+        "box": [x, y, width, height] in the first frame}; MLflow makes a table of one row of it. Raises ValueError for
+        more rows than one and for other frames, and what `footage.open` and `footage.follow` raise.
         """
         from orchestrator import footage
-        from trackers.evaluation import lanes
-        from trackers.evaluation.protocols import PROTOCOLS
 
         video, box = (_one(asked[name], name) for name in ("video", "box"))
         x, y, width, height = map(float, box)
-        sequence = footage.open(Path(video), (x, y, width, height))
-        start = np.full((len(sequence), 4), np.nan)
-        start[0] = x, y, width, height
-        sequence = replace(sequence, groundtruth=start, regions=None, omitted=None, labelled=None)
-        [trajectory] = lanes.follow(self._tracker, PROTOCOLS["one_pass"], [sequence], 1, seed=self.model.seed)
-        return trajectory.boxes
+        start = x, y, width, height
+        sequence = footage.of_frames(video) if isinstance(video, np.ndarray) else footage.open(Path(video), start)
+        return footage.follow(self._tracker, sequence, start, self.model.seed)
 
 
 def _load_pyfunc(path: str) -> Follower:

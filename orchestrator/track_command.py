@@ -6,7 +6,6 @@ import json
 import re
 import sys
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from orchestrator.footage import Box
     from orchestrator.trained import Choice
     from trackers.sequence import Sequence
-    from trackers.tracker import Tracker
 
 NUMBER = r"\s*[-+]?(?:\d+\.?\d*|\.\d+)\s*"
 BOX = re.compile(",".join([NUMBER] * 4))
@@ -165,7 +163,7 @@ def _in_footage(
                 ticks.append(time.perf_counter())
                 progress(done + frames, total)
 
-            boxes = follow(tracker, sequence, box, choice.seed, tick)
+            boxes = footage.follow(tracker, sequence, box, choice.seed, tick)
             waited = len(sequence) + 1 - len(ticks)
             found.boxes[choice.name] = boxes
             found.seconds[choice.name] = [None] * waited + np.diff(ticks).round(6).tolist()
@@ -224,38 +222,6 @@ def parse_box(text: str) -> Box:
     if len(numbers) != 4 or min(numbers[2:]) <= 0:
         raise ValueError(f"--box: expected x,y,width,height, four numbers, the last two above 0, got {text!r}")
     return numbers
-
-
-def follow(
-    tracker: Tracker, sequence: Sequence, start: Box | None, seed: int, progress: Callable[[int], None]
-) -> np.ndarray:
-    """Boxes (frames, 4) from one pass of the tracker, NaN before it starts and where it says nothing.
-
-    start: the box in frame 0; None: the first groundtruth. progress: called with the number of frames done.
-    Raises ValueError for a start that does not touch the image, and for an oracle where a frame has no groundtruth
-    to show it; and what `lanes.follow` raises.
-    """
-    from dataclasses import replace
-
-    import numpy as np
-
-    from trackers.evaluation import lanes
-    from trackers.evaluation.protocols import PROTOCOLS
-
-    if start is not None:
-        groundtruth = np.full((len(sequence), 4), np.nan)
-        groundtruth[0] = start
-        sequence = replace(sequence, groundtruth=groundtruth, regions=None, omitted=None, labelled=None)
-    known = int(np.isfinite(sequence.groundtruth).all(1).sum())
-    if tracker.oracle and known < len(sequence):
-        raise ValueError(
-            f"sequence {sequence.name}: expected groundtruth in each of its {len(sequence)} frames, for this tracker "
-            f"is shown where the target is, got it in {known}"
-        )
-    (trajectory,) = lanes.follow(
-        tracker, PROTOCOLS["one_pass"], [sequence], 1, lambda sequence, t, tracker, lane: progress(t + 1), seed
-    )
-    return trajectory.boxes
 
 
 def as_rows(found: Found, choices: list[Choice]) -> dict[str, object]:

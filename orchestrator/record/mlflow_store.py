@@ -354,10 +354,10 @@ def _describe_model(folder: Path, tracker: Mapping[str, Any]) -> None:
     """Write what MLflow needs to load a tracker by `orchestrator.models`, its weights apart: they are linked."""
     from mlflow import pyfunc
     from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, DataType, Schema, TensorSpec
-    from mlflow.types.schema import Array
+    from mlflow.types import ColSpec, Schema, TensorSpec
+    from mlflow.types.schema import AnyType, Array
 
-    asked = [ColSpec(DataType.string, "video"), ColSpec(Array(DataType.double), "box")]
+    asked = [ColSpec(AnyType(), "video"), ColSpec(Array(AnyType()), "box")]  # of doubles it refuses whole numbers
     given = [TensorSpec(np.dtype("float64"), (-1, 4))]
     with tempfile.TemporaryDirectory() as place:
         data = Path(place) / "tracker"

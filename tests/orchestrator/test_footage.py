@@ -9,6 +9,7 @@ from trackers.benchmarks import got10k, lasot, otb, plain, vot
 from trackers.benchmarks.problems import DataError
 from trackers.synthetic import layouts
 from trackers.synthetic.sprites import Scene, render
+from trackers.tracker import IdentityTracker
 
 
 @pytest.fixture(scope="module")
@@ -71,3 +72,12 @@ def test_what_is_missing_is_named(tmp_path):
         footage.open(tmp_path / "broken.mp4")
     with pytest.raises(DataError, match="broken.mp4: expected a video, found a file of which no frame can be decoded"):
         footage.open(tmp_path / "broken.mp4", (1, 2, 3, 4))
+
+
+def test_frames_are_a_sequence():
+    """Images in memory are followed from a box as those of files are; what is no such image is refused."""
+    frames = np.zeros((3, 24, 32, 3), np.uint8)
+    assert footage.follow(IdentityTracker(), footage.of_frames(frames), (1, 2, 3, 4), 1).tolist() == [[1, 2, 3, 4]] * 3
+    for other in (frames[0], frames.astype(float), frames[..., :1]):
+        with pytest.raises(ValueError, match=r"expected uint8 RGB \(frames, height, width, 3\), got "):
+            footage.of_frames(other)

@@ -11,6 +11,7 @@ import yaml
 
 from orchestrator.conduct import conduct
 from orchestrator.extraction import train_extractors
+from orchestrator.record.mlflow_store import KEY_TAG, client, default_uri
 from trackers.benchmarks import otb
 from trackers.benchmarks.videos import Video
 from trackers.boxes import iou
@@ -147,6 +148,28 @@ def test_weights_are_given(call, project, images):
     assert error.startswith("error: three.pt: expected a file of weights by torch.save, got another one")
     error = call(images, "--tracker", "Mover", "--tracker", "Identity", "--weights", "one.pt")[2]
     assert error == "error: --weights: expected one for each of 2 --tracker, got 1\n"
+
+
+@pytest.mark.slow
+def test_runs_of_the_record_track_as_they_did(call, project, params, images, monkeypatch):
+    """A run's id, a trial's key and a registered name mean its settings and weights, whatever the parameters say."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    conduct(project.options(record="mlflow"), project.paths)
+    assert call(images, "--tracker", "Mover", "--json", "a.json")[0] == 0
+    expected = boxes(project.root / "a.json")["Mover"]
+    params["studies"]["toy"]["trackers"] = {"Mover": {"family": "toy.family", "rate": 0.01}}
+    project.write(params)
+    [run] = client(default_uri(project.root)).search_runs(["1"], "attributes.run_name = 'Mover'")
+    for number, weights in enumerate((run.info.run_id, run.data.tags[KEY_TAG], "models:/toy.Mover@current")):
+        code, _, error = call(images, "--tracker", "Mover", "--weights", weights, "--json", f"{number}.json")
+        assert (code, error) == (0, "")
+        assert boxes(project.root / f"{number}.json") == {"Mover": expected}
+        assert json.loads((project.root / f"{number}.json").read_text())["trackers"]["Mover"]["weights"] == weights
+    error = call(images, "--tracker", "Identity", "--weights", run.info.run_id)[2]
+    assert error == f"error: --weights {run.info.run_id}: expected a run of tracker Identity, got one of Mover\n"
+    error = call(images, "--tracker", "Mover", "--weights", "nothing")[2]
+    assert error.startswith("error: expected the id of a run that has a model")
+    assert error.count("\n") == 1
 
 
 @pytest.mark.parametrize(

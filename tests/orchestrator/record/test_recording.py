@@ -117,7 +117,7 @@ def test_a_crash_between_a_mean_and_its_trials_is_made_good(project, params, mon
 
 @pytest.mark.slow
 def test_a_registered_model_tracks_as_its_trial_did(project, params):
-    """In a fresh process, one line loads a tracker from the registry, and its boxes are those of the trial."""
+    """In a fresh process, one line loads a tracker from the registry; its boxes are the trial's, of files or frames."""
     conduct(project.options(record="mlflow"), project.paths)
     conduct(project.options(record="mlflow"), project.paths)
     versions = ask(project, "select name, version from model_versions order by 1")
@@ -130,19 +130,22 @@ def test_a_registered_model_tracks_as_its_trial_did(project, params):
         import json, sys, mlflow, cv2, numpy as np
         from pathlib import Path
         Path("video").mkdir()
+        frames = np.zeros((8, 60, 80, 3), np.uint8)
         for t in range(8):
-            cv2.imwrite(f"video/{t:04d}.png", np.zeros((60, 80, 3), np.uint8))
+            cv2.imwrite(f"video/{t:04d}.png", frames[t])
         tracker = mlflow.pyfunc.load_model("models:/toy.Mover@current")
-        print(json.dumps(tracker.predict({"video": "video", "box": [10.0, 10.0, 20.0, 20.0]}).tolist()))
+        print(json.dumps([tracker.predict({"video": v, "box": [10, 10, 20, 20]}).tolist() for v in ("video", frames)]))
     """
     environment = dict(os.environ) | {"MLFLOW_TRACKING_URI": uri, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, cwd=project.root
     )
-    boxes = np.array(json.loads(done.stdout))
+    assert done.returncode == 0, done.stderr
+    of_files, of_frames = np.array(json.loads(done.stdout))
     motion = torch.load(Store(project.paths.store).folder(trial.training["fit"].key) / "weights.pt")["motion"].double()
     steps = np.arange(8)[:, None] * [*motion, 0, 0]
-    assert boxes == pytest.approx(np.array([10, 10, 20, 20]) + steps, rel=1e-5)
+    assert of_files == pytest.approx(np.array([10, 10, 20, 20]) + steps, rel=1e-5)
+    assert (of_frames == of_files).all()
     for name in (trial.key, "models:/toy.Mover@current"):
         assert models.find(name, uri).settings == dataclasses.asdict(trial.variant.config)
     with pytest.raises(ValueError, match="absent"):
