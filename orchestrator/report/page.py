@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +69,11 @@ class Page:
     made: Made
     files: Mapping[str, str]
 
+    @property
+    def verdicts(self) -> Counter[str]:
+        """How many claims of all papers came to each verdict."""
+        return Counter(finding.verdict for one in self.studies for finding in one.section.findings)
+
 
 def render(page: Page) -> str:
     """The page as HTML."""
@@ -85,4 +91,4 @@ def render(page: Page) -> str:
     environment.filters |= {function.__name__: function for function in filters}
     named = {"groundtruth": GROUNDTRUTH, "prediction": PREDICTION, "together": TOGETHER, "apart": APART}
     environment.globals["colours"] = {name: f"rgb{colour}" for name, colour in named.items()}
-    return environment.get_template("page.html").render(vars(page))
+    return environment.get_template("page.html").render(vars(page), verdicts=page.verdicts)

@@ -195,6 +195,12 @@ class Paper:
                             )
         object.__setattr__(self, "cells", cells)
 
+    @property
+    def cited(self) -> str:
+        """Held et al. 2016; "" of no paper."""
+        first, *others = self.authors.split(", ")
+        return f"{first}{' et al.' if others else ''} {self.year}" if self.title else ""
+
     def aspect(self, quantity: Quantity) -> Aspect:
         """The quantity as the paper would report it, whatever the convention."""
         protocol = None if quantity.protocol == self.protocol else quantity.protocol

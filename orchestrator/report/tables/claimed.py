@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from urllib.parse import quote
 
 from orchestrator.report.claims import FAILS, HOLDS, NOT_TESTED, UNDECIDED, Contrast, Finding
 from orchestrator.report.results import Study
+from orchestrator.report.section import Section
 from orchestrator.report.table import Cell, Column, Mark, Row, Table, slug
 from orchestrator.report.tables import cells
 
 MARKS: dict[str, Mark] = {HOLDS: "holds", FAILS: "does-not-hold", UNDECIDED: "undecided", NOT_TESTED: "not-tested"}
 
 
-def claims(study: Study, findings: Sequence[Finding]) -> Table:
-    """A row a claim: its verdict, the mean difference over its cells, and in how many of these it holds."""
+def claims(section: Section) -> Table:
+    """A row a claim: its verdict, the mean difference over its cells, and in how many of these it holds.
+
+    Each leads to its details in the page.
+    """
+    study, findings = section.study, section.findings
     axes = {
         measure: cells.axis(one.estimate for one in findings if one.estimate and _measure(one) == measure)
         for measure in {_measure(one) for one in findings}
     }
     rows = []
-    for finding in findings:
+    for i, finding in enumerate(findings, 1):
         estimate, (agree, known) = finding.estimate, finding.printed
         row = [
             _verdict(finding.verdict),
@@ -28,7 +33,7 @@ def claims(study: Study, findings: Sequence[Finding]) -> Table:
             _share(finding.holding, len(finding.contrasts)),
             _share(agree, known),
         ]
-        rows.append(Row(finding.claim.statement, row))
+        rows.append(Row(finding.claim.statement, row, link=f"#{quote(section.place)}-claim-{i}"))
     head = [
         Column("claim", text=True), Column("verdict", text=True), Column("difference"), Column("n"),
         Column("here", "cells that hold", "higher"), Column("as the paper prints them", "cells that hold", "higher"),

@@ -87,9 +87,7 @@ def _study(section: Section) -> Row:
         Cell(f"{done} of {len(study.trials)}{failed}", done, beside=trackers, mark="failed" if failed else ""),
         _comparable(section),
     ]
-    first, *others = paper.authors.split(", ")
-    below = f"{first}{' et al.' if others else ''} {paper.year}" if paper.title else ""
-    return Row(study.name, row, link=f"#{quote(section.place)}", below=below)
+    return Row(study.name, row, link=f"#{quote(section.place)}", below=paper.cited)
 
 
 def _first(section: Section) -> list[Cell]:

@@ -64,7 +64,7 @@ def of(section: Section) -> OfStudy:
         ranks=_present({name: ranks.ranks(summary, rankings[name]) for name, summary in summaries.items()}),
         folds=_present({name: folds(summary, section.measure(summary)) for name, summary in summaries.items()}),
         speeds=measured.speeds(study) if study.speeds else None,
-        claims=claimed.claims(study, section.findings) if section.findings else None,
+        claims=claimed.claims(section) if section.findings else None,
         contrasts={one.claim.name: claimed.contrasts(study, one) for one in section.findings if one.contrasts},
         papers=[papers.paper_table(table, ours) for table in paper.tables],
         by_sequence=[papers.sequence_table(lines, study) for lines in section.by_sequence],

@@ -127,7 +127,7 @@ def test_what_the_data_lacks_is_said(rolo_report: Path) -> None:
 def test_a_note_stands_below_its_claim(rolo_report: Path) -> None:
     """What readers of a claim must know besides stands below its quote; so does that a claim is ours."""
     html = (rolo_report / "index.html").read_text(encoding="utf-8")
-    of_claims = re.findall(r'<details class="claim">(.+?)</details>', html, re.DOTALL)
+    of_claims = re.findall(r'<details class="claim".*?>(.+?)</details>', html, re.DOTALL)
     [seen, unseen] = [claim for claim in of_claims if "<span>ROLO beats YOLO+SORT" in claim]
     assert "</blockquote>\n<p>ROLO has learnt a third of the labels of these very videos.</p>" in seen
     assert "ours.</p>\n<p>ROLO-Videos has learnt all labels of other videos, and none of these.</p>" in unseen
