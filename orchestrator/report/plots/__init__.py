@@ -35,7 +35,8 @@ def of_together(summary: Summary, rankings: Mapping[str, Ranking], measure: str)
     fast = speed(summary, measure)
     ranked = measure if measure in rankings else next(iter(rankings), None)  # by EAO there is no diagram
     differences = [critical_difference(summary, ranked, rankings[ranked])] if ranked else []
-    return [scores(summary, measure), *differences, *accuracy_robustness(summary), *([fast] if fast else [])]
+    drawn = [scores(summary, measure), *differences, *accuracy_robustness(summary), *([fast] if fast else [])]
+    return sorted(drawn, key=lambda plot: plot.wide)  # the others stand in pairs
 
 
 def _attributes(summary: Summary) -> list[Plot]:

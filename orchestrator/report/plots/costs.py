@@ -69,7 +69,7 @@ def seconds(name: str, rows: Sequence[tuple[str, str, float]]) -> Plot:
     ]
     ordered = sorted(totals, key=lambda tracker: -totals[tracker])
     encoding: Spec = {
-        "y": y(None, "tracker", "nominal", sort=ordered, axis={"domain": False, "ticks": False}),
+        "y": y(None, "tracker", "nominal", sort=ordered, axis={"domain": False, "ticks": False, "labelLimit": 250}),
         "x": x(unit, "time", stack="zero", axis={"tickCount": 12}),
         **told_apart(kinds, "kind"),
         **picked(field="kind"),
