@@ -79,7 +79,10 @@ def _of_run(run: str, name: str, shown: str, paths: Paths, device: str) -> Choic
     from orchestrator import models
     from orchestrator.record.mlflow_store import default_uri
 
-    model = models.find(run, default_uri(paths.root))
+    try:
+        model = models.find(run, default_uri(paths.root))
+    except ValueError as error:
+        raise ValueError(f"--weights {run}: expected a file, or a run of the record, found neither: {error}") from error
     if model.name != name:
         raise ValueError(f"--weights {run}: expected a run of tracker {name}, got one of {model.name}")
     family = families.find(model.family)

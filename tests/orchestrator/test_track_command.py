@@ -168,7 +168,7 @@ def test_runs_of_the_record_track_as_they_did(call, project, params, images, mon
     error = call(images, "--tracker", "Identity", "--weights", run.info.run_id)[2]
     assert error == f"error: --weights {run.info.run_id}: expected a run of tracker Identity, got one of Mover\n"
     error = call(images, "--tracker", "Mover", "--weights", "nothing")[2]
-    assert error.startswith("error: expected the id of a run that has a model")
+    assert error.startswith("error: --weights nothing: expected a file, or a run of the record, found neither: ")
     assert error.count("\n") == 1
 
 
