@@ -36,8 +36,8 @@ def mean_interval(cell: scores.Cell, mark: Mark = "") -> Cell:
 
 
 def mean_std(cell: scores.Cell, mark: Mark = "") -> Cell:
-    """A score with its standard deviation over sequences, two decimals, as papers have it."""
-    return Cell(f"{cell.mean:.2f}", cell.mean, f"± {cell.std:.2f}", std=cell.std, mark=mark)
+    """A score with its standard deviation over sequences, two decimals, as papers have it; the CSV has its interval."""
+    return Cell(f"{cell.mean:.2f}", cell.mean, f"± {cell.std:.2f}", *cell.interval, cell.std, mark=mark)
 
 
 def count(number: int) -> Cell:

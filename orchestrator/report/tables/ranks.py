@@ -67,7 +67,7 @@ def ranks(summary: Summary, rankings: Mapping[str, Ranking]) -> Table | None:
     notes = cells.caveats(study, summary.trackers, ranked=True)
     if rankings:
         alike = "Ranks that differ by less than the critical difference (Nemenyi, 0.05) are alike; p is Friedman’s."
-        notes.insert(0, alike)
+        notes.insert(0, f"{alike} In the diagram a bar joins what is alike.")
     name, head = slug(study.name, "ranks", summary.name), [Column("tracker", text=True), *head]
     return Table(name, "Average ranks", head, rows, notes, place=summary.heading)
 
