@@ -19,6 +19,7 @@ from urllib.parse import unquote, urlparse
 
 import numpy as np
 
+from orchestrator.jobs import digest
 from orchestrator.record import Point
 from orchestrator.record import mlflow_view as view
 from orchestrator.record.outbox import Entry
@@ -28,6 +29,7 @@ MODEL, TRACKER = "model", "data/tracker"  # folders: of a run's model, and in it
 MAX_SETTING = 6000  # characters of a setting that MLflow keeps; the whole is then in the artifact settings.json
 SHOWN_TAG = "trackmeet.shown"  # of an experiment: ids of the runs that are compared
 MOST_SHOWN = 100  # of them, for MLflow keeps 5,000 characters of a tag
+POINTS_TAG = "trackmeet.points"  # digest of the points of curves that were sent last, to send them no second time
 REFUSED_TAG = "trackmeet.refused"  # what of the trial MLflow would not take, last time it refused something
 
 
@@ -49,6 +51,7 @@ class MlflowStore:
         self._trials = {entry["key"]: entry for entry in delivered if entry.get("what") == "trial"}
         self._experiments: dict[str, str] = {}
         self._runs: dict[str, str] = {}
+        self._sent: dict[str, str] = {}  # what `POINTS_TAG` says of them
         self._places: dict[str, Path | None] = {}  # of runs' files, where they are kept here
         self._refusals: list[tuple[Entry, str]] = []
         self._last_chance = False
@@ -124,6 +127,10 @@ class MlflowStore:
             points = [dict(zip(Point._fields, point, strict=True)) for point in entry["points"]]
             curves.setdefault(entry["key"], []).extend({"what": "metric", "key": entry["key"], **p} for p in points)
         for key, points in curves.items():
+            sent = digest(points)
+            if self._sent.get(key) == sent:  # a trial of an earlier process, told again
+                continue
+            refused = len(self._refusals)
 
             def send(batch: Sequence[Entry], key: str = key) -> None:
                 metrics = [Metric(p["name"], p["value"], p["timestamp_ms"], p["step"]) for p in batch]
@@ -131,6 +138,8 @@ class MlflowStore:
 
             for batch in _chunks(points, 1000):  # MLflow takes no more at once
                 self._each(batch, send)
+            if len(points) > 1 and len(self._refusals) == refused:
+                self._client.set_tag(self._runs[key], POINTS_TAG, sent)
 
     def _to_run(self, key: str, send: Callable[[str], Any]) -> None:
         """Send to the trial's run; where a user has deleted the run since, to a new one."""
@@ -183,7 +192,7 @@ class MlflowStore:
                 raise _RefusalError("expected an entry of a known trial, got no trial with this key")
             trial = self._trials[key]
             if run := self.find(self._experiment(trial["study"]), key):
-                self._runs[key] = run.info.run_id
+                self._runs[key], self._sent[key] = run.info.run_id, run.data.tags.get(POINTS_TAG, "")
             else:
                 self._open(trial)
         return self._runs[key]
@@ -258,6 +267,7 @@ class MlflowStore:
         if run is None:
             run = self._client.create_run(experiment, trial["timestamp_ms"], {KEY_TAG: key}, run_name=trial["name"])
         run_id = self._runs[key] = run.info.run_id
+        self._sent[key] = run.data.tags.get(POINTS_TAG, "")
         if (run.info.status, run.info.run_name) != ("RUNNING", trial["name"]):
             self._client.update_run(run_id, status="RUNNING", name=trial["name"])
 

@@ -362,6 +362,28 @@ def test_processes_that_start_together_share_a_cold_database(tmp_path):
     assert [path.name for path in cwd.iterdir()] == ["mlruns"]
 
 
+def test_points_are_sent_once_to_a_run(client, uri, tmp_path, monkeypatch):
+    """A later process that tells the same points sends none of them, unless the run was deleted meanwhile."""
+    sent: list = []
+    log = type(client).log_batch
+
+    def noted(self, run, metrics=(), **others):
+        sent.extend(metrics)
+        return log(self, run, metrics=metrics, **others)
+
+    def tell_all() -> list[float]:
+        record = MlflowRecord(tmp_path, uri)
+        tell(record, "once")
+        assert record.close(LONG) == 0
+        return [value for _, value, _ in curve(client, runs_of(client, "once")["k"], "loss")]
+
+    monkeypatch.setattr(type(client), "log_batch", noted)
+    assert tell_all() == tell_all() == [3, 2, 1]
+    assert len(sent) == 3
+    client.delete_run(runs_of(client, "once")["k"].info.run_id)
+    assert tell_all() == [3, 2, 1]
+
+
 def test_a_tracker_told_twice_is_registered_once(client, uri, tmp_path):
     """It has one version, with its aliases, and its weights, which take no more of the disk than they did."""
     weights = tmp_path / "weights.pt"
