@@ -1,11 +1,14 @@
 """The record: what the driver tells of trials (settings, curves, scores, files and models), one run a trial.
 
-recording.py     the executor's observer, which tells it
-layout.py        what runs are called, tagged and measured by; descriptions.py: what they say in words
-delivery.py      from an outbox (outbox.py) into MLflow
-mlflow_store.py  one MLflow store, the only module that imports MLflow
-mlflow_view.py   the charts that MLflow's UI shows; mlflow_ui.py: the UI, and links into it
-history.py       how a study's results have changed
+    recording.py      the executor's observer, which tells it
+    layout.py         what runs are called, tagged and measured by; descriptions.py: what they say in words
+    comparability.py  whether a study's numbers may be held against its paper's
+    delivery.py       from an outbox (outbox.py) into MLflow
+    mlflow_store.py   one MLflow store, the only module that imports MLflow
+    mlflow_view.py    the charts that MLflow's UI shows; mlflow_ui.py: the UI, and links into it
+    history.py        how a study's results have changed
+
+Here are the words in which it is told; they need no MLflow.
 """
 
 import json
