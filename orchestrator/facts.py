@@ -12,7 +12,6 @@ import os
 import platform
 import socket
 import subprocess
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import metadata
@@ -83,14 +82,13 @@ class Facts:
     git, data: revisions; "unknown" where there is none. parameters: the text of params.yaml. code: a digest of all
     code that the jobs run. contents: of each data set its content hash. trials: key by (study, name) of each trial that
     parameters, data and code give now. done: their jobs that the store has; lacking: how many it has not. problem: why
-    there are none, in words. at: when this was gathered, seconds since 1970. report: what its page is to show.
+    there are none, in words. report: what its page is to show.
     """
 
     git: str
     data: str
     parameters: str
     versions: Mapping[str, str]
-    at: float
     profile: str = ""
     code: str = ""
     contents: Mapping[str, str] = field(default_factory=dict)
@@ -100,6 +98,11 @@ class Facts:
     hosts: tuple[Host, ...] = ()
     problem: str = ""
     report: Report = field(default_factory=Report)
+
+    @property
+    def complete(self) -> float | None:
+        """When the last of these jobs was done, seconds since 1970; None without any."""
+        return max((job.ended for job in self.done), default=None)
 
     @property
     def sha256(self) -> str:
@@ -118,7 +121,6 @@ def gather(paths: Paths, params: Path) -> Facts:
         "data": lineage.data_revision(paths.root),
         "parameters": text,
         "versions": versions(),
-        "at": time.time(),
     }
     try:
         known = load(params)

@@ -6,7 +6,8 @@
     charts/, assets/, explorer/, frames/    what the page loads when it comes to be seen
 
 `FILES` are all numbers, a number a row, and where they come from. The same results give the same bytes, but for what
-the experiments took and how they were made (costs.csv, origins.json, and these parts of the page).
+the experiments took and how they were made (costs.csv, origins.json, and these parts of the page), and for the links
+into MLflow, which name its runs.
 """
 
 from __future__ import annotations

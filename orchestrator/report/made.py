@@ -129,7 +129,7 @@ def _revisions(facts: Facts) -> list[tuple[str, str]]:
         ("code that jobs run", facts.code[:SHORT] or "unknown"),
         ("data", facts.data if facts.data != "unknown" else "no data.dvc"),
         ("parameters", f"profile {facts.profile or 'unknown'}, sha256 {facts.sha256[:SHORT]}"),
-        ("this report", f"built {strftime('%Y-%m-%d %H:%M', gmtime(facts.at))} UTC"),
+        *([("last result", f"{strftime('%Y-%m-%d %H:%M', gmtime(facts.complete))} UTC")] if facts.complete else []),
         ("versions", ", ".join(f"{name} {version}" for name, version in facts.versions.items())),
     ]
 

@@ -61,7 +61,10 @@ class Beside(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """text: what stands there; spread: the interval or deviation behind it, as shown. The rest are numbers."""
+    """text: what stands there; spread: the interval or deviation behind it, as shown. The rest are numbers.
+
+    Of a spread of two lines LaTeX has the first: a paper's column is narrow.
+    """
 
     text: str = HOLE
     value: float | None = None
@@ -311,7 +314,8 @@ def _tex(cell: Cell) -> str:
         text = rf"\underline{{{text}}}"
     elif cell.mark == "failed":
         text = rf"\emph{{{text}}}"
-    return rf"{text} {{\scriptsize {_escaped(cell.spread)}}}" if cell.spread else text
+    behind = cell.spread.partition("\n")[0]
+    return rf"{text} {{\scriptsize {_escaped(behind)}}}" if behind else text
 
 
 def _escaped(text: str) -> str:
@@ -329,4 +333,4 @@ def _width(table: Table) -> int:
 def _length(cell: Cell) -> int:
     """Small print is about two thirds as wide."""
     beside = len(cell.beside.text + cell.beside.differs) if cell.beside else 0
-    return max(len(cell.text) + len(cell.spread) * 2 // 3, beside * 2 // 3)
+    return max(len(cell.text) + len(cell.spread.partition("\n")[0]) * 2 // 3, beside * 2 // 3)

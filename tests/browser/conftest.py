@@ -137,4 +137,4 @@ def known() -> Facts:
         )
         for i, (kind, began, ended) in enumerate(spans)
     )
-    return Facts("abc", "def", "profile: toy\n", {"torch": "2"}, 0.0, "toy", done=done, hosts=(Host("h"),))
+    return Facts("abc", "def", "profile: toy\n", {"torch": "2"}, "toy", done=done, hosts=(Host("h"),))

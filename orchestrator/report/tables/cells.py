@@ -36,8 +36,10 @@ def mean_interval(cell: scores.Cell, mark: Mark = "") -> Cell:
 
 
 def mean_std(cell: scores.Cell, mark: Mark = "") -> Cell:
-    """A score with its standard deviation over sequences, two decimals, as papers have it; the CSV has its interval."""
-    return Cell(f"{cell.mean:.2f}", cell.mean, f"± {cell.std:.2f}", *cell.interval, cell.std, mark=mark)
+    """A score with its standard deviation over sequences, two decimals, as papers have it; below it the interval."""
+    low, high = cell.interval
+    spread = f"± {cell.std:.2f}\n[{low:.2f}, {high:.2f}]"
+    return Cell(f"{cell.mean:.2f}", cell.mean, spread, low, high, cell.std, mark=mark)
 
 
 def count(number: int) -> Cell:

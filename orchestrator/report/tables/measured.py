@@ -30,7 +30,8 @@ def by_length(grid: Grid, paper: Paper, benchmark: str) -> Table:
         )
     head = [Column(str(length), "length in frames", cells.better(paper.measure)) for length in study.lengths]
     rows = [Row(study.marked(t), row) for t, *row in zip(study.trackers, *columns, strict=True)]
-    notes = ["Mean ± standard deviation over sequences. Bold: the best mean.", *cells.caveats(study, study.trackers)]
+    said = "Mean ± standard deviation over sequences, and the mean’s 95% bootstrap interval. Bold: the best."
+    notes = [said, *cells.caveats(study, study.trackers)]
     title = f"{titled(paper.measure)} by length, {benchmark}"
     head = [Column("tracker", text=True), *head]
     return Table(slug(study.name, "length", benchmark), title, head, rows, notes, place=study.name)

@@ -66,7 +66,7 @@ def paper_table(table: PaperTable, ours: Ours) -> Table:
     by_tracker = bool(table.others) or len(table.benchmarks) == 1
     layout = _by_tracker if by_tracker else _by_benchmark
     head, rows = layout(table, study, filled)
-    notes = ["Ours, and below it the paper’s own number with the difference of ours to it. Bold: the best of ours."]
+    notes = ["Ours with its 95% bootstrap interval, below it the paper’s own number and ours minus it. Bold: our best."]
     if table.others:
         notes.append(f"Soft, “{PRINTED}”: numbers of trackers that the paper alone has.")
     notes += cells.caveats(study, table.trackers)

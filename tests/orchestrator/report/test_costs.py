@@ -17,7 +17,7 @@ def done(
 
 
 def facts(*jobs: Done, **changes: object) -> Facts:
-    return Facts("abc", "def", "profile: toy\n", {}, 0.0, done=jobs, **changes)  # type: ignore[arg-type]
+    return Facts("abc", "def", "profile: toy\n", {}, done=jobs, **changes)  # type: ignore[arg-type]
 
 
 def table(found: costs.Costs, name: str) -> dict[str, list[str]]:

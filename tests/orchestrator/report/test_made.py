@@ -32,7 +32,7 @@ def study(name: str, *trials: Trial) -> Study:
 
 STUDIES = [study("rolo", trial("ROLO"), trial("SORT", ("OTB-30-test",))), study("rolo two", trial("X"))]
 FACTS = Facts(
-    "abc-dirty", "def", "profile: toy\n", {"torch": "2"}, 0.0,
+    "abc-dirty", "def", "profile: toy\n", {"torch": "2"},
     trials={(one.name, each.name): each.key for one in STUDIES for each in one.trials},
 )  # fmt: skip
 

@@ -248,7 +248,7 @@ def test_of_a_lost_fold_there_is_no_mean(folded: Grid) -> None:
 
 
 def test_scores_by_length(write_results: Write, trials: list[dict[str, Any]]) -> None:
-    """At each length stand mean and deviation; the best of each is bold, and who failed has holes that say so."""
+    """At each length stand mean, deviation and interval, the best in bold; who failed has holes that say so."""
     trials[-1]["state"] = "failed"
     [study] = results.read(write_results())
     reported = paper.load("rectracker")
@@ -259,7 +259,7 @@ def test_scores_by_length(write_results: Write, trials: list[dict[str, Any]]) ->
     first = row(one, "RecTracker-ID").cells[0]
     assert first.mark == "best"
     assert first.std is not None
-    assert first.spread == f"± {first.std:.2f}"
+    assert first.spread == f"± {first.std:.2f}\n[{first.low:.2f}, {first.high:.2f}]"
     names = [one.name for one in made.everything]
     assert len(names) == len(set(names))
 
