@@ -125,6 +125,24 @@ def test_the_explorer_jumps_to_the_worst_frame(visit: Visit, results: Path) -> N
     assert "explorer=" in page.url
 
 
+def test_sequences_are_ranked_by_how_two_trackers_differ(visit: Visit, results: Path) -> None:
+    """The sequence whose mean overlaps lie farthest apart stands first, and its link leads there."""
+    page = visit(link("Sequence000", 0, "Tracker%202")).page
+    explored(page)
+    page.locator("#explorer-one").select_option(label="Tracker 2")
+    page.locator("#explorer-other").select_option(label="Tracker 3")
+    apart = {}
+    sequences, first = archive.load(trajectories(results, "Tracker_2"))
+    _, second = archive.load(trajectories(results, "Tracker_3"))
+    for sequence, one, other in zip(sequences, first, second, strict=True):
+        means = [boxes.iou(run.boxes[1:], sequence.groundtruth[1:]).mean() for run in (one, other)]
+        apart[sequence.name] = abs(means[0] - means[1])
+    ranked = page.locator("#explorer-differences-list li > a")
+    assert ranked.all_inner_texts() == sorted(apart, key=lambda name: -apart[name])
+    ranked.first.click()
+    page.wait_for_function("name => location.hash.includes(name)", arg=max(apart, key=lambda name: apart[name]))
+
+
 def test_a_link_leads_to_a_frame(visit: Visit) -> None:
     """An address opens its sequence at its frame with its trackers alone; attention is shown where it was kept."""
     page = visit(link("Sequence000", 20, "Tracker%202")).page
