@@ -193,13 +193,19 @@ class Recording(Observer):
         keys = [group.key if group.several else group.trials[0].key for group in own]
         found = dict.fromkeys(key for group in own for one in group.trials for key in self._found.get(one.key, {}))
         measure = self._papers[name].measure
+        main = [key for key in found if key[1].measure == measure]
+        known = {benchmark for benchmark, _ in main}
+        for benchmark, quantity in found:  # of one that does not have it, what was measured first
+            if benchmark not in known:
+                known.add(benchmark)
+                main.append((benchmark, quantity))
         return Study(
             name,
             descriptions.of_study(name, self._papers[name], trackers, comparable),
             {"profile": self.params.profile, "comparable": comparable},
             keys,
             [layout.metric_name(*key) for key in found],
-            [layout.metric_name(*key) for key in found if key[1].measure == measure],
+            [layout.metric_name(*key) for key in main],
             MEASURES[measure].better == "lower",
         )
 
