@@ -145,7 +145,7 @@ def _print_outcome(outcome: Outcome, record: Records) -> None:
 
 
 def _print_links(prospect: Prospect) -> None:
-    """Where MLflow shows each study's curves, and its trials side by side."""
+    """Where MLflow shows the charts of each study."""
     from orchestrator.record.mlflow_store import default_uri
     from orchestrator.record.mlflow_ui import links
 

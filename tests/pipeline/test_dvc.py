@@ -58,9 +58,12 @@ class Clone:
         return yaml.safe_load((self.root / "params.yaml").read_text())
 
     def recorded(self) -> list[str]:
-        """The trial key of every MLflow run."""
+        """The trial key of every MLflow run of a trial: not those above folds, nor those of reports."""
+        other = "select value from tags where key = 'mlflow.parentRunId'"
+        other += " union select run_uuid from tags where key = 'level' and value = 'report'"
+        keys = f"select value from tags where key = 'trackmeet.key' and run_uuid not in ({other})"
         with sqlite3.connect(self.root / "build" / "record" / "mlflow.db") as database:
-            return [key for (key,) in database.execute("select value from tags where key = 'trackmeet.key'")]
+            return [key for (key,) in database.execute(keys)]
 
 
 @pytest.fixture
