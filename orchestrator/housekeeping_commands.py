@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from orchestrator.amounts import size
 from orchestrator.paths import Paths, here
 
 if TYPE_CHECKING:
@@ -191,17 +192,17 @@ def gc(
     with store.locked(patience=2.0):
         garbage = look()
         delete(garbage, store)
-    print(f"deleted {_amount(garbage.bytes)}")
+    print(f"deleted {size(garbage.bytes)}")
 
 
 def _print_garbage(garbage: Garbage) -> None:
     for pile in garbage.kept:
-        print(f"kept    {pile.jobs} jobs, {_amount(pile.bytes)}: {pile.why}")
+        print(f"kept    {pile.jobs} jobs, {size(pile.bytes)}: {pile.why}")
     largest = sorted(garbage.jobs, key=lambda job: (-job.bytes, job.label))
     for job in largest[:SHOWN]:
-        print(f"goes    {job.label} ({job.key[:8]}), {_amount(job.bytes)}")
+        print(f"goes    {job.label} ({job.key[:8]}), {size(job.bytes)}")
     if len(largest) > SHOWN:
-        print(f"goes    {len(largest) - SHOWN} jobs more, {_amount(sum(job.bytes for job in largest[SHOWN:]))}")
+        print(f"goes    {len(largest) - SHOWN} jobs more, {size(sum(job.bytes for job in largest[SHOWN:]))}")
     for what, paths in (
         ("checkpoints of jobs that are not planned", garbage.checkpoints),
         ("logs", garbage.logs),
@@ -209,15 +210,7 @@ def _print_garbage(garbage: Garbage) -> None:
     ):
         if paths:
             print(f"goes    {len(paths)} {what}")
-    print(f"{len(garbage.jobs)} jobs go, {_amount(garbage.bytes)} in all; results that DVC alone has were not asked")
-
-
-def _amount(bytes_: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if bytes_ < 1000:
-            return f"{bytes_:.3g} {unit}"
-        bytes_ /= 1000
-    return f"{bytes_:.3g} TB"
+    print(f"{len(garbage.jobs)} jobs go, {size(garbage.bytes)} in all; results that DVC alone has were not asked")
 
 
 def doctor() -> None:

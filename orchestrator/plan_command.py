@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from orchestrator.amounts import span
 from orchestrator.paths import here
 from orchestrator.run_options import (
     Executor,
@@ -110,7 +111,7 @@ def plan_run(
         return
     print("\n".join(summary.lines(found)))
     if points:
-        print("by GPUs         " + ", ".join(f"{point.gpus}: {summary.span(point.seconds)}" for point in points))
+        print("by GPUs         " + ", ".join(f"{point.gpus}: {span(point.seconds)}" for point in points))
         print(f"                {', '.join(str(path) for path in written)}")
 
 
@@ -128,7 +129,6 @@ def _current(executor: Executors, workers: int | None, pace: float, history: His
 def _calibrate(todo: list[Job], history: History, lanes: int, store: Store | None, quiet: bool) -> None:
     """Try what history knows nothing of."""
     from orchestrator.forecast.calibration import calibrate, unknown
-    from orchestrator.forecast.summary import span
 
     groups = unknown(todo, history)
     if not groups:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from orchestrator.amounts import size, span
 from orchestrator.forecast.durations import Estimate
 from orchestrator.forecast.simulation import Graph, Node, Overheads, describe, graph, simulate
 from orchestrator.jobs import Job, Resources
@@ -190,24 +191,6 @@ def lines(forecast: Forecast) -> list[str]:
     if len(forecast.path) > SHOWN:
         said.append(f"              and {len(forecast.path) - SHOWN} more")
     return [*said, *(f"assumed         {text}" for text in forecast.assumptions)]
-
-
-def span(seconds: float) -> str:
-    """In words."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{seconds:.1f} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-
-
-def size(number: float) -> str:
-    """Bytes in words."""
-    for unit, one in (("GB", 1e9), ("MB", 1e6)):
-        if number >= one:
-            return f"{number / one:.1f} {unit}"
-    return f"{number / 1e3:.1f} kB"
 
 
 def _nodes(nodes: Sequence[Node]) -> str:

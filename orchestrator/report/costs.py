@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from time import gmtime, strftime
 
+from orchestrator.amounts import size, span
 from orchestrator.facts import Done, Facts
 from orchestrator.report.plots import costs as plots
 from orchestrator.report.plots.plot import Plot
@@ -169,9 +170,9 @@ def _shares(jobs: Iterable[Done]) -> Shares:
 
 def _spans(spell: Spell) -> Iterable[tuple[str, str, str, float, float]]:
     """As the timeline has them; seconds since the run began."""
-    for span in spell.spans:
-        job = span.job
-        yield f"{job.host} {span.lane}", KINDS[job.kind], job.label, job.began - spell.began, job.ended - spell.began
+    for one in spell.spans:
+        job = one.job
+        yield f"{job.host} {one.lane}", KINDS[job.kind], job.label, job.began - spell.began, job.ended - spell.began
 
 
 def _bars(shares: Shares) -> Plot:
@@ -192,20 +193,20 @@ def _summary(facts: Facts, found: Sequence[Spell]) -> list[str]:
     peak = max(job.memory for job in facts.done)
     shared = [job for job in facts.done if len(job.users) > 1]
     sentences = [
-        f"All {len(facts.done)} jobs took workers {duration(every)}"
-        + (f", and {duration(cores)} of cores that they held." if round(cores) != round(every) else ".")
+        f"All {len(facts.done)} jobs took workers {span(every)}"
+        + (f", and {span(cores)} of cores that they held." if round(cores) != round(every) else ".")
     ]
     if shared:
         saved = sum(job.worked * (len(job.users) - 1) for job in shared)
-        sentences.append(f"{len(shared)} of them serve several trackers, which saved {duration(saved)}.")
+        sentences.append(f"{len(shared)} of them serve several trackers, which saved {span(saved)}.")
     kept = len(facts.done) - len(last.spans)
     sentences.append(
-        f"The last run did {len(last.spans)} of them in {duration(last.wall)}: "
+        f"The last run did {len(last.spans)} of them in {span(last.wall)}: "
         f"{last.lanes} at once at most, workers busy {last.utilization:.0%} of the time"
         + (f"; {kept} were done before and not done again." if kept else ".")
     )
     if peak:
-        sentences.append(f"No job took more than {amount(peak)} of memory.")
+        sentences.append(f"No job took more than {size(peak)} of memory.")
     return sentences
 
 
@@ -342,36 +343,16 @@ def _count(number: int) -> Cell:
 
 
 def _time(seconds: float) -> Cell:
-    return Cell(duration(seconds), round(seconds, 3))
+    return Cell(span(seconds), round(seconds, 3))
 
 
 def _share(part: float, whole: float) -> Cell:
     return Cell(f"{part / whole:.0%}", part / whole) if whole else Cell()
 
 
-def _memory(size: int) -> Cell:
-    return Cell(amount(size), size) if size else Cell()
+def _memory(number: int) -> Cell:
+    return Cell(size(number), number) if number else Cell()
 
 
 def _when(seconds: float) -> str:
     return strftime("%Y-%m-%d %H:%M:%S", gmtime(seconds))
-
-
-def duration(seconds: float) -> str:
-    """For people: 0.352 s, 24.8 s, 12 min 5 s, 3 h 20 min, 2 d 4 h."""
-    if seconds < 59.95:
-        return f"{seconds:.3g} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours < 24 else f"{hours // 24} d {hours % 24} h"
-
-
-def amount(size: float) -> str:
-    """Bytes for people: 1.1 GB."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 999.5:
-            return f"{size:.3g} {unit}"
-        size /= 1000
-    return f"{size:.3g} TB"

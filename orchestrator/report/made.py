@@ -16,10 +16,10 @@ from itertools import chain
 from pathlib import Path
 from time import gmtime, strftime
 
+from orchestrator.amounts import size
 from orchestrator.executor import FOLLOWS
 from orchestrator.facts import Facts
 from orchestrator.files import write_json
-from orchestrator.report.costs import amount
 from orchestrator.report.plots.plot import Plot
 from orchestrator.report.results import Study, Trial
 from orchestrator.report.table import Cell, Column, Row, Table, slug
@@ -224,7 +224,7 @@ def _hosts(facts: Facts) -> Table:
             [
                 Cell(host.processor) if host.processor else Cell(),
                 Cell(str(host.cores), host.cores) if host.cores else Cell(),
-                Cell(amount(host.memory), host.memory) if host.memory else Cell(),
+                Cell(size(host.memory), host.memory) if host.memory else Cell(),
                 Cell("; ".join(host.gpus) or ("none" if host.system else "–")),
                 Cell(host.system) if host.system else Cell(),
                 Cell(f"{host.pace:.2f}", host.pace) if host.pace else Cell(),

@@ -4,7 +4,7 @@ import pytest
 
 from orchestrator.facts import Done, Facts
 from orchestrator.report import costs
-from orchestrator.report.costs import amount, duration, spells
+from orchestrator.report.costs import spells
 from orchestrator.report.table import Table
 
 
@@ -80,17 +80,3 @@ def test_every_job_is_a_row() -> None:
     rows = costs.rows(facts(done("a", 0, 1, memory=5, users=("A", "B"))))
     assert [list(row) for row in rows] == [list(costs.COLUMNS)]
     assert (rows[0]["for"], rows[0]["memory"], rows[0]["gpu_memory"], rows[0]["key"]) == ("s / A; s / B", 5, None, "a")
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.01234, "0.0123 s"), (9.96, "9.96 s"), (59.96, "1 min 0 s"), (3599.6, "1 h 0 min"), (187_200, "2 d 4 h")],
-)
-def test_durations_are_told_in_two_units(seconds: float, text: str) -> None:
-    """A duration is told in the two largest units that it has, rounded, never as 60 of the smaller."""
-    assert duration(seconds) == text
-
-
-def test_amounts_have_three_digits() -> None:
-    """Bytes are told by powers of 1,000, with three digits at most."""
-    assert [amount(size) for size in (999, 999.6, 1.193e9, 2e15)] == ["999 B", "1 kB", "1.19 GB", "2e+03 TB"]
