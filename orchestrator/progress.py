@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from orchestrator.amounts import span
 from orchestrator.attempt import alive
 from orchestrator.executor import FOLLOWS, Observer
 from orchestrator.files import write_json
@@ -103,7 +102,7 @@ class Board(Observer):
         self._expected += self._seconds(job)
         self._left -= self._seconds(job)
         loss = f", loss {running.loss:.4g}" if running and running.loss is not None else ""
-        self._say(f"done    {job.label} ({span(took)}{loss})")
+        self._say(f"done    {job.label} ({_span(took)}{loss})")
 
     def failed(self, job: Job, message: str) -> None:
         self.running.pop(job.key, None)
@@ -179,8 +178,8 @@ class Board(Observer):
             f"{self.waiting} waiting",
             *([f"{len(self.failures)} failed"] if self.failures else []),
             *([f"{self.found_done} found done"] if self.found_done else []),
-            f"{span(time.time() - self.started_at)} elapsed",
-            *([f"about {span(eta)} to go"] if eta else []),
+            f"{_span(time.time() - self.started_at)} elapsed",
+            *([f"about {_span(eta)} to go"] if eta else []),
         ]
         return " · ".join(parts)
 
@@ -248,7 +247,7 @@ class Display(Observer):
         table = Table(box=None, pad_edge=False, show_header=False)
         for row in list(self.board.running.values()):
             loss = "" if row.loss is None else f"loss {row.loss:.4g}"
-            table.add_row("running", row.label, _share(row), loss, span(time.time() - row.since), style="cyan")
+            table.add_row("running", row.label, _share(row), loss, _span(time.time() - row.since), style="cyan")
         return Group(table, self.board.headline())
 
 
@@ -265,8 +264,8 @@ def describe(status: Mapping[str, Any]) -> str:
     lines[0] += f", {retries} begun again" if retries else ""
     if lives:
         eta = status["eta"]
-        lines[0] += f"; {span(time.time() - status['started'])} elapsed"
-        lines[0] += f", about {span(eta)} to go" if eta else ""
+        lines[0] += f"; {_span(time.time() - status['started'])} elapsed"
+        lines[0] += f", about {_span(eta)} to go" if eta else ""
         busy = Counter(row["where"] for row in status["running"])
         if len(busy) > 1:
             lines.append("  nodes: " + ", ".join(f"{node} {jobs}" for node, jobs in sorted(busy.items())))
@@ -305,3 +304,12 @@ def bar(what: str) -> Iterator[Callable[[int, int], None]]:
 
 def _share(row: _Running) -> str:
     return f"{100 * row.done // row.total}%" if row.total else "starting"
+
+
+def _span(seconds: float) -> str:
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
